@@ -1,0 +1,200 @@
+"""What every writer that goes row by row shares: reading again under a lock, mappings, keys of new objects."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import DatabaseError, connections, transaction
+from django.db.models import DO_NOTHING, Model
+
+from nsync.apply.base import Changed, Written
+from nsync.apply.refusals import refusal
+from nsync.changes import Change, ChangeKind, New, ObjectId
+from nsync.equality import same
+from nsync.errors import NsyncError, Problem, RowError
+from nsync.fields import field_of
+from nsync.identities import Identities
+from nsync.models import ExternalKeyMapping
+from nsync.options import SyncOptions
+
+logger = logging.getLogger(__name__)
+
+
+class RowWriter(ABC):
+    """
+    Writes the changes of one row; subclasses say how objects are inserted, updated, deleted and related.
+
+    Queries: a savepoint, one to read each changed object again, and one or more per change.
+    """
+
+    name = ""
+
+    def __init__(self, identities: Identities, options: SyncOptions) -> None:
+        self.using = identities.using
+        self.options = options
+        self._identities = identities
+        self._keys: dict[New, object] = {}
+        self._instances: dict[ObjectId, Model] = {}
+        self._made: list[Change] = []
+
+    def write(self, changes: Sequence[Change]) -> Written:
+        """Write the changes of one row, all of them or none; see `nsync.apply.base.Writer`."""
+        self._keys, self._instances, self._made = {}, {}, []
+        change = None
+        try:
+            with transaction.atomic(using=self.using):
+                for change in changes:
+                    self._write_one(change)
+                self._check_deferred(changes)
+        except (NsyncError, Changed):
+            raise
+        except DatabaseError as error:
+            raise refusal(error, change, self._identities) from error
+        except Exception as error:  # the model's own code: save(), a property, a receiver
+            logger.debug("refused by the model's own code", exc_info=True)
+            message = f"the model's own code refuses it: {type(error).__name__}: {error}"
+            raise RowError(Problem("refused", message)) from error
+        return Written(self._keys, tuple(self._made))
+
+    def _write_one(self, change: Change) -> None:
+        if change.kind is ChangeKind.INSERT:
+            self._insert(change)
+        elif change.kind is ChangeKind.UPDATE:
+            self._update(change)
+        elif change.kind is ChangeKind.DELETE:
+            self._delete(change)
+        elif change.kind is ChangeKind.MAP:
+            self._map(change)
+        elif change.kind is ChangeKind.UNMAP:
+            self._mapping_rows(change).delete()
+            self._made.append(change)
+        else:
+            self._relate(change)
+            self._made.append(change)
+
+    @abstractmethod
+    def _insert(self, change: Change) -> None:
+        """Insert a new object, and note it with `_inserted`."""
+
+    @abstractmethod
+    def _update(self, change: Change) -> None:
+        """Change an object; note the change as it really was."""
+
+    @abstractmethod
+    def _delete(self, change: Change) -> None:
+        """Delete an object and what goes along; note the change."""
+
+    @abstractmethod
+    def _relate(self, change: Change) -> None:
+        """Add rows to a many-to-many relation, or take them away."""
+
+    def _new_instance(self, change: Change) -> Model:
+        """Make the object that an INSERT describes; not saved yet."""
+        instance = change.model()
+        instance._state.db = self.using
+        for attname, value in change.after.items():
+            setattr(instance, attname, self._known(value))
+        return instance
+
+    def _inserted(self, change: Change, instance: Model) -> None:
+        assert isinstance(change.target.pk, New)  # an INSERT's target is always new
+        self._keys[change.target.pk] = instance.pk
+        self._instances[change.target] = instance
+        self._made.append(change)
+
+    def _known(self, value: object) -> object:
+        """Give the primary key of an object that this row created, any other value as it is."""
+        return self._keys.get(value, value) if isinstance(value, New) else value
+
+    def _pk(self, target: ObjectId) -> object:
+        return self._known(target.pk)
+
+    def _current(self, change: Change) -> Model:
+        """
+        Read the object again, locked where the database can, and make sure that it is as planned (rule T8).
+
+        Raises:
+            Changed: It is gone, or its columns differ.
+        """
+        if change.target in self._instances:
+            return self._instances[change.target]
+        rows: Any = change.model._base_manager.using(self.using).filter(pk=self._pk(change.target))
+        if connections[self.using].features.has_select_for_update:
+            # MariaDB has no FOR UPDATE OF; there is no other table in the query unless the model inherits one.
+            of = ("self",) if connections[self.using].features.has_select_for_update_of else ()
+            rows = rows.select_for_update(of=of)
+        instance: Model | None = rows.first()
+        if instance is None or not _is_as_planned(instance, change.stored):
+            raise Changed
+        self._instances[change.target] = instance
+        return instance
+
+    def _validate(self, instance: Model) -> None:
+        """Rule V5: ``full_clean()``, its messages as row errors."""
+        if not self.options.validate:
+            return
+        try:
+            instance.full_clean()
+        except ValidationError as error:
+            raise RowError(
+                *(
+                    Problem("validation", message, "" if name == NON_FIELD_ERRORS else name)
+                    for name, messages in error.message_dict.items()
+                    for message in messages
+                )
+            ) from None
+
+    def _mapping_rows(self, change: Change) -> Any:
+        mapping = change.mapping
+        assert mapping is not None  # every MAP and UNMAP carries one
+        return ExternalKeyMapping._base_manager.using(self.using).filter(
+            external_system_id=self._identities.system(mapping.system),
+            content_type_id=self._identities.content_type(mapping.model),
+            external_key=mapping.key,
+        )
+
+    def _map(self, change: Change) -> None:
+        mapping = change.mapping
+        assert mapping is not None  # every MAP and UNMAP carries one
+        object_id = str(self._pk(change.target))
+        if not self._mapping_rows(change).update(object_id=object_id):
+            ExternalKeyMapping._base_manager.using(self.using).create(
+                external_system_id=self._identities.system(mapping.system),
+                content_type_id=self._identities.content_type(mapping.model),
+                external_key=mapping.key,
+                object_id=object_id,
+            )
+        self._made.append(change)
+
+    def _check_deferred(self, changes: Sequence[Change]) -> None:
+        """Have deferred constraints checked now, so that COMMIT has nothing left to refuse."""
+        connection = connections[self.using]
+        if not connection.features.can_defer_constraint_checks:
+            return
+        # PostgreSQL checks what is pending; SQLite scans the tables that are named, so they must be few.
+        tables = _unguarded_tables(changes)
+        if tables or connection.vendor == "postgresql":
+            connection.check_constraints(table_names=tables)
+
+
+def _unguarded_tables(changes: Sequence[Change]) -> list[str]:
+    """Name the tables whose rows a deletion leaves pointing to nothing (``DO_NOTHING``)."""
+    removed = {other.model for change in changes if change.kind is ChangeKind.DELETE for other in change.others}
+    return sorted(
+        {
+            relation.related_model._meta.db_table
+            for model in removed
+            for relation in model._meta.related_objects
+            if relation.on_delete is DO_NOTHING
+        }
+    )
+
+
+def _is_as_planned(instance: Model, stored: Mapping[str, object]) -> bool:
+    """Whether an object that was read again holds what the planner saw."""
+    names = (field.attname for field in instance._meta.concrete_fields if field.attname in stored)
+    return all(same(field_of(type(instance), name), stored[name], getattr(instance, name)) for name in names)

@@ -1,0 +1,99 @@
+"""ObjectWriter: one object at a time through ``save()`` and ``delete()``, with every signal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+
+from nsync.apply.common import RowWriter
+from nsync.changes import Change, ChangeKind
+from nsync.equality import same
+from nsync.fields import field_of, fills_itself
+
+
+class ObjectWriter(RowWriter):
+    """Writes as the application itself would."""
+
+    name = "objects"
+
+    def _insert(self, change: Change) -> None:
+        instance = self._new_instance(change)
+        for name, text in change.properties.items():
+            setattr(instance, name, text)
+        self._validate(instance)
+        if _overrides(instance, "save"):
+            instance.save()
+        else:
+            instance.save(using=self.using, force_insert=True)
+        self._inserted(change, instance)
+
+    def _update(self, change: Change) -> None:
+        instance = self._current(change)
+        before = _columns(instance)
+        for attname, value in change.after.items():
+            setattr(instance, attname, self._known(value))
+        for name, text in change.properties.items():
+            setattr(instance, name, text)
+        after = {
+            attname: value
+            for attname, value in _columns(instance).items()
+            if not same(field_of(change.target.model, attname), before[attname], value)
+        }
+        if not after:  # a property that changed no field: nothing to save (rules A7, V6)
+            return
+        self._validate(instance)
+        if _overrides(instance, "save"):
+            instance.save()
+        else:
+            instance.save(using=self.using, update_fields=[*_names(instance, after), *_self_filled(instance)])
+        self._made.append(change._replace(before={name: before[name] for name in after}, after=after))
+
+    def _delete(self, change: Change) -> None:
+        instance = self._current(change)
+        if _overrides(instance, "delete"):
+            instance.delete()
+        else:
+            instance.delete(using=self.using)
+        self._made.append(change)
+
+    def _relate(self, change: Change) -> None:
+        assert change.relation is not None  # every RELATE and UNRELATE carries one
+        instance = self._instances.get(change.target)
+        if instance is None:
+            instance = change.target.model._base_manager.using(self.using).get(pk=self._pk(change.target))
+        manager: Any = getattr(instance, change.relation.accessor)
+        keys = [self._known(other.pk) for other in change.others]
+        if change.kind is ChangeKind.RELATE:
+            manager.add(*keys)
+        else:
+            manager.remove(*keys)
+
+
+def _overrides(instance: Model, method: str) -> bool:
+    """Whether the model has a ``save()`` or ``delete()`` of its own, which may not take our arguments."""
+    return getattr(type(instance), method) is not getattr(Model, method)
+
+
+def _columns(instance: Model) -> dict[str, Any]:
+    """Give the values of the columns that saving can write."""
+    deferred = instance.get_deferred_fields()
+    return {
+        field.attname: getattr(instance, field.attname)
+        for field in instance._meta.concrete_fields
+        if not field.generated and field.attname not in deferred
+    }
+
+
+def _names(instance: Model, attnames: dict[str, Any]) -> list[str]:
+    """Give the field names of columns, as ``save(update_fields=…)`` wants them."""
+    return [field_of(type(instance), attname).name for attname in attnames]
+
+
+def _self_filled(instance: Model) -> list[str]:
+    """Name the fields that fill themselves at each save, such as ``auto_now`` (rule A7)."""
+    return [
+        field.name
+        for field in instance._meta.concrete_fields
+        if fills_itself(field) and not field.primary_key and not getattr(field, "auto_now_add", False)
+    ]

@@ -1,0 +1,126 @@
+"""What a database error means for the row: its code, the column, and who is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+from django.db.models import Model, ProtectedError, Q, RestrictedError, UniqueConstraint
+
+from nsync.changes import Change, ChangeKind, New
+from nsync.errors import NsyncError, Problem, RowError, TransientError
+from nsync.fields import attnames, field_of
+from nsync.identities import Identities
+from nsync.models import ExternalKeyMapping
+
+# PostgreSQL: SQLSTATE (appendix A of its manual); MariaDB and MySQL: error numbers (error reference);
+# SQLite: the beginning of the message (sqlite3_errstr and the text that the library adds).
+_CODES = {
+    "unique": ("23505", 1062, "UNIQUE constraint failed"),
+    "foreign-key": ("23503", 1216, 1217, 1451, 1452, "FOREIGN KEY constraint failed"),
+    "required": ("23502", 1048, 1364, "NOT NULL constraint failed"),
+    "check": ("23514", 3819, 4025, "CHECK constraint failed"),
+}
+_CURES = {
+    "unique": "a unique constraint refuses it",
+    "foreign-key": "a foreign key refuses it: something refers to this object, or what it refers to is gone",
+    "required": "a column that cannot be NULL has no value",
+    "check": "a check constraint refuses it",
+}
+
+
+def refusal(error: DatabaseError, change: Change | None, identities: Identities) -> NsyncError:
+    """
+    Give the error that tells the user what a database error means.
+
+    Args:
+        error: What the database said. Its savepoint has been rolled back.
+        change: What was being written.
+        identities: Knows the database.
+
+    Returns:
+        A `RowError` (``unique``, ``check``, ``foreign-key``, ``required``, ``protected``, ``refused``), or a
+        `TransientError` if the same row may succeed later.
+
+    Queries: for ``unique``, one per unique constraint of the model, to name the holder.
+    """
+    if isinstance(error, (ProtectedError, RestrictedError)):
+        return RowError(Problem("protected", str(error.args[0])))
+    code = _code(error)
+    if not code and isinstance(error, (OperationalError, InterfaceError)):
+        return TransientError(f"the database gave up: {_text(error)}; nothing of this transaction was kept, run again")
+    if code == "unique" and change is not None and change.kind in (ChangeKind.INSERT, ChangeKind.UPDATE):
+        held = _held(change, identities)
+        if held is not None:
+            return RowError(held)
+    if not code:
+        what = "a value does not fit its column" if isinstance(error, DataError) else "the database refuses it"
+        return RowError(Problem("refused", f"{what}: {_text(error)}"))
+    return RowError(Problem(code, f"{_CURES[code]}: {_text(error)}"))
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _code(error: DatabaseError) -> str:
+    """Classify by what the driver says; "" if it is none of the constraint errors."""
+    cause = error.__cause__
+    sqlstate = getattr(cause, "sqlstate", None)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    text = str(error)
+    for code, marks in _CODES.items():
+        if sqlstate in marks or number in marks or text.startswith(tuple(str(mark) for mark in marks[-1:])):
+            return code
+    return "foreign-key" if isinstance(error, IntegrityError) and "foreign key" in text.lower() else ""
+
+
+def _held(change: Change, identities: Identities) -> Problem | None:
+    """Name the object that has a unique value already, and its key (rule A4)."""
+    model = change.target.model
+    values = {**change.stored, **change.after}
+    for names in _unique_sets(model):
+        wanted = {name: values.get(name) for name in names}
+        if any(value is None or isinstance(value, New) for value in wanted.values()):
+            continue
+        rows = model._base_manager.using(identities.using).filter(**wanted)
+        if not isinstance(change.target.pk, New):
+            rows = rows.exclude(pk=change.target.pk)
+        holder = rows.values_list("pk", flat=True).first()
+        if holder is not None:
+            return _problem(model, wanted, holder, identities)
+    return None
+
+
+def _problem(model: type[Model], wanted: Mapping[str, object], holder: object, identities: Identities) -> Problem:
+    mapping = (
+        ExternalKeyMapping._base_manager.using(identities.using)
+        .filter(content_type_id=identities.content_type(model), object_id=str(holder))
+        .values_list("external_system__name", "external_key")
+        .first()
+    )
+    key = f", key {mapping[1]!r} of {mapping[0]}" if mapping else ""
+    fields = " and ".join(f"{field_of(model, name).name} {value!r}" for name, value in wanted.items())
+    message = f"{model._meta.verbose_name} {holder}{key} has {fields} already"
+    first, value = next(iter(wanted.items()))
+    return Problem("unique", message, first, str(value))
+
+
+def _unique_sets(model: type[Model]) -> Iterable[tuple[str, ...]]:
+    """Give the sets of columns that are unique together, by attname."""
+    known = set(attnames(model))
+    for field in model._meta.concrete_fields:
+        if field.unique:
+            yield (field.attname,)
+    groups: list[tuple[str, ...]] = [tuple(group) for group in model._meta.unique_together]
+    for parent in (model, *model._meta.get_parent_list()):
+        groups += [
+            tuple(constraint.fields)
+            for constraint in parent._meta.constraints
+            if isinstance(constraint, UniqueConstraint) and constraint.fields and constraint.condition in (None, Q())
+        ]
+    for group in groups:
+        fields: list[Any] = [model._meta.get_field(name) for name in group]
+        if all(field.attname in known for field in fields):
+            yield tuple(field.attname for field in fields)

@@ -1,0 +1,19 @@
+"""The Django app."""
+
+from django.apps import AppConfig
+from django.core import checks
+
+
+class NsyncConfig(AppConfig):
+    """nsync in ``INSTALLED_APPS``."""
+
+    name = "nsync"
+    label = "nsync"
+    verbose_name = "Synchronisation"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the check of the settings, which ``manage.py check --tag nsync`` runs alone."""
+        from nsync.checks import check_settings
+
+        checks.register(check_settings, "nsync")

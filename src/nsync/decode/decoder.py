@@ -1,0 +1,164 @@
+"""Decoder: a Row and a Layout give zero, one or two Actions; what a cell says is converted here (F, V)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from nsync.actions import Action, Flags, Kind, Match, Place, Reference
+from nsync.decode.conditions import read_cell, shown
+from nsync.decode.flags import decode_flags
+from nsync.decode.layout import Layout
+from nsync.decode.match import MatchError, Node, bind, parse
+from nsync.decode.references import read_reference
+from nsync.errors import Problem, RowError
+from nsync.rows import MISSING, Row
+
+_KEY_LENGTH = 255  # ExternalKeyMapping.external_key (rule M1)
+T = TypeVar("T")
+
+
+class Decoder:
+    """Decodes the rows of one source."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._matches: dict[str, Node | None] = {}  # text of a match_on cell → its expression
+
+    def decode(self, row: Row, place: Place) -> tuple[Action, ...]:
+        """
+        Give what a row asks for.
+
+        Returns:
+            Its actions, create before update; none if its flags cell is empty (rule F2).
+
+        Raises:
+            RowError: With every problem of the row, not only the first.
+        """
+        layout = self.layout
+        problems: list[Problem] = []
+        cells, nulls = self._cells(row, problems)
+        flags = _try(lambda: self._flags(cells), problems) or Flags()
+        if not any(flags) and not problems:
+            return ()
+        is_delete = flags.delete
+        key = _try(lambda: self._key(cells), problems) or ""
+        match, is_match_empty = _try(lambda: self._match(cells), problems) or (None, False)
+        values = {} if is_delete else self._values(cells, problems)
+        references = () if is_delete else self._references(cells, nulls, problems)
+        if problems:
+            raise RowError(*dict.fromkeys(problems))
+        action = Action(
+            kind=Kind.DELETE,
+            flags=flags,
+            place=place,
+            row=row,
+            model=layout.model,
+            system=layout.system,
+            key=key,
+            match=match,
+            is_match_empty=is_match_empty,
+            values=values,
+            references=references,
+            properties={} if is_delete else self._properties(cells),
+            columns=layout.columns,
+        )
+        if is_delete:
+            return (action,)
+        kinds = (Kind.CREATE,) * flags.create + (Kind.UPDATE,) * flags.update
+        return tuple(action._replace(kind=kind) for kind in kinds)
+
+    def _cells(self, row: Row, problems: list[Problem]) -> tuple[list[object], frozenset[int]]:
+        """Give the cells, constants last, with the null marker read as empty (rules C4, C5)."""
+        layout = self.layout
+        cells = list(row.values[: layout.width])
+        extra = row.values[layout.width :]
+        if extra:
+            message = f"{len(extra)} cell(s) more than the header has columns; is there a stray delimiter?"
+            problems.append(Problem("extra-cells", message, "", shown(", ".join(map(str, extra)))))
+        marker = layout.options.null_marker
+        nulls: frozenset[int] = frozenset()
+        if marker is not None and marker in cells:
+            nulls = frozenset(position for position, cell in enumerate(cells) if cell == marker)
+            cells = ["" if position in nulls else cell for position, cell in enumerate(cells)]
+        return [*cells, *layout.constants], nulls
+
+    def _flags(self, cells: list[object]) -> Flags:
+        position = self.layout.flags
+        cell = MISSING if position is None else cells[position]
+        if cell is MISSING:
+            return decode_flags(self.layout.options.action_flags or "", {})
+        column = "" if position is None else self.layout.options.action_flags_column
+        return decode_flags("" if cell is None else str(cell), self.layout.flag_codes, column)
+
+    def _key(self, cells: list[object]) -> str:
+        position = self.layout.key
+        cell = MISSING if position is None else cells[position]
+        if cell is MISSING or cell is None:
+            return ""
+        key = str(cell).strip()
+        column = self.layout.options.external_key_column or "external_key"
+        if len(key) > _KEY_LENGTH:
+            raise RowError(Problem("too-long", f"a key has at most {_KEY_LENGTH} characters", column, shown(key)))
+        if "\0" in key:
+            raise RowError(Problem("nul-character", "a key cannot hold a NUL character", column, shown(key)))
+        return key
+
+    def _match(self, cells: list[object]) -> tuple[Match | None, bool]:
+        """Give the row's match, and whether one is named whose values are all empty (rules I2, I3)."""
+        position = self.layout.match_on
+        cell = MISSING if position is None else cells[position]
+        node = self.layout.default_match if cell is MISSING else self._parsed("" if cell is None else str(cell))
+        if node is None:
+            return None, False
+        match, has_value = bind(node, self.layout.operands, cells)
+        return (match, False) if has_value else (None, True)
+
+    def _parsed(self, text: str) -> Node | None:
+        if text not in self._matches:
+            try:
+                self._matches[text] = parse(text, self.layout.operands)
+            except MatchError as error:
+                raise RowError(Problem("bad-match", str(error), "match_on", shown(text))) from None
+        return self._matches[text]
+
+    def _values(self, cells: list[object], problems: list[Problem]) -> dict[str, object]:
+        values = {}
+        for column in self.layout.fields:
+            cell = cells[column.position]
+            if cell is MISSING:
+                continue
+            try:
+                values[column.attname] = read_cell(column.convert, cell, column.header)
+            except RowError as error:
+                problems.extend(error.problems)
+        return values
+
+    def _references(self, cells: list[object], nulls: frozenset[int], problems: list[Problem]) -> tuple[Reference, ...]:
+        separator = self.layout.options.list_separator
+        references = []
+        for group in self.layout.relations:
+            try:
+                reference = read_reference(group, cells, nulls, separator)
+            except RowError as error:
+                problems.extend(error.problems)
+                continue
+            if reference is not None:
+                references.append(reference)
+        return tuple(references)
+
+    def _properties(self, cells: list[object]) -> dict[str, str]:
+        return {
+            column.name: "" if cells[column.position] is None else str(cells[column.position])
+            for column in self.layout.properties
+            if cells[column.position] is not MISSING
+        }
+
+
+def _try(read: Callable[[], T], problems: list[Problem]) -> T | None:
+    """Read one part of a row; note what is wrong with it and go on to the next part."""
+    try:
+        return read()
+    except RowError as error:
+        problems.extend(error.problems)
+        return None

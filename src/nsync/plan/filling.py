@@ -1,0 +1,113 @@
+"""Which value a column gets: on create for every column, on update for those that change (A1, A3, V3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nsync.actions import EMPTY, Action
+from nsync.changes import ObjectId
+from nsync.equality import same
+from nsync.errors import Problem, RowError
+from nsync.fields import (
+    concrete_model,
+    field_of,
+    fills_itself,
+    has_db_default,
+    is_empty,
+    is_numbered_key,
+    is_parent_link,
+    is_text,
+)
+from nsync.plan.rowplan import LEAVE, RowPlan
+
+
+def new_values(action: Action, references: Mapping[str, object]) -> dict[str, object]:
+    """
+    Give the columns of a new object: attname → value (rules A1, V3).
+
+    Columns that the database or the field itself fills (numbered keys, ``db_default``, ``auto_now``,
+    generated columns) are left out. References come resolved, by attname.
+
+    Raises:
+        RowError: ``required``, with one problem per column that has no value.
+    """
+    after: dict[str, object] = {}
+    problems = []
+    for field in concrete_model(action.model)._meta.concrete_fields:
+        if field.generated or is_parent_link(field):
+            continue
+        given = references.get(field.attname, action.values.get(field.attname, LEAVE))
+        value = given
+        if given is EMPTY:
+            value = _empty_value(field)
+        elif given is LEAVE:
+            value = _absent_value(field)
+        if value is not LEAVE:
+            after[field.attname] = value
+        elif not _fills_without_us(field):
+            problems.append(_required(action, field))
+    if problems:
+        raise RowError(*problems)
+    return after
+
+
+def _empty_value(field: Any) -> object:
+    """Rule V3, an empty cell on create."""
+    if field.null:
+        return None
+    if is_text(field) and not field.primary_key:
+        return ""
+    return field.get_default() if field.has_default() else LEAVE
+
+
+def _absent_value(field: Any) -> object:
+    """Rule V3, an absent column or cell on create."""
+    if _fills_without_us(field):
+        return LEAVE
+    if field.has_default():
+        return field.get_default()
+    return _empty_value(field)
+
+
+def _fills_without_us(field: Any) -> bool:
+    return is_numbered_key(field) or has_db_default(field) or fills_itself(field)
+
+
+def _required(action: Action, field: Any) -> Problem:
+    column = action.columns.get(field.attname, field.name)
+    return Problem("required", f"{field.name} needs a value, and has no default", column)
+
+
+def changed_value(
+    plan: RowPlan, action: Action, target: ObjectId, attname: str, new: object, old: object, force: bool
+) -> object:
+    """Give the value that an update writes into a column, or LEAVE (rules A3, A7, C3, V3)."""
+    if not force and (new is EMPTY or not is_empty(old)):
+        return LEAVE
+    field = field_of(target.model, attname)
+    column = action.columns.get(attname, attname)
+    if new is EMPTY:
+        if not field.null and not is_text(field):
+            plan.warn("empty-kept", f"{field.name} cannot be empty; its value stays", column)
+            return LEAVE
+        new = None if field.null else ""
+    if same(field, old, new):
+        return LEAVE
+    if field.primary_key:
+        message = f"the object has {field.name} {old!r}; a primary key is never changed"
+        raise RowError(Problem("primary-key", message, column, str(new)))
+    return new
+
+
+def changed_properties(plan: RowPlan, action: Action, stored: Mapping[str, object], force: bool) -> dict[str, str]:
+    """Give the property columns that an update sets, name → text (rule V6)."""
+    if plan.inserted is not None or plan.circumstances.was_created:
+        return {}  # set when the object was made, and once per row is enough
+    changed = {}
+    for name, text in action.properties.items():
+        current = stored.get(name)  # the getter's text; None without a getter
+        differs = bool(text) if is_empty(current) else force and current != text
+        if differs:
+            changed[name] = text
+    return changed

@@ -1,0 +1,215 @@
+"""Resolver: asks the database what the planner wants to know. The only part of plan/ that makes queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+
+from nsync.actions import Lookup, Relation
+from nsync.changes import KeyMapping, ObjectId
+from nsync.fields import attnames, concrete_model
+from nsync.identities import Identities
+from nsync.models import ExternalKeyMapping
+from nsync.plan.cascade import collect
+from nsync.plan.queries import condition_query, match_query
+from nsync.plan.state import (
+    Cascade,
+    CascadeOf,
+    Found,
+    Linked,
+    MappingsOf,
+    Matched,
+    Question,
+    Related,
+    Stored,
+)
+
+Answers = dict[Question, Any]
+
+
+class Resolver:
+    """
+    Answers the planner's questions from one database.
+
+    Args:
+        identities: Names of systems and models, as mapping rows hold them; knows the *write* database, so
+            that a row sees the rows before it.
+        properties: Concrete model → names of the ``@property`` columns whose text planning compares (V6).
+
+    Queries: `Linked` two (the mapping, its object), `Matched` and `Found` by conditions one, `Found` by key
+    two, `Stored` and `Related` one, `MappingsOf` one, `CascadeOf` what Django's collector needs.
+    """
+
+    def __init__(self, identities: Identities, properties: Mapping[type[Model], tuple[str, ...]]) -> None:
+        self.using = identities.using
+        self._identities = identities
+        self._properties = properties
+        self._ways: dict[type, Callable[[Any, Answers], Any]] = {
+            Linked: self._linked,
+            Matched: self._matched,
+            Found: self._found,
+            Stored: lambda question, answers: self._stored(question.target),
+            Related: self._related,
+            MappingsOf: lambda question, answers: self._mappings_of(question.target),
+            CascadeOf: lambda question, answers: self._cascade_of(question.target),
+        }
+
+    def answer(self, question: Question, answers: Answers) -> None:
+        """Add the answer to a question, and what came with it, to what is known."""
+        answers[question] = self._ways[type(question)](question, answers)
+
+    def _objects(self, model: type[Model]) -> QuerySet[Model]:
+        # The base manager: a default manager may hide rows that exist all the same.
+        return concrete_model(model)._base_manager.using(self.using).order_by()
+
+    def _linked(self, question: Linked, answers: Answers) -> KeyMapping | None:
+        system = self._identities.system(question.system)
+        rows = ExternalKeyMapping._base_manager.using(self.using).filter(
+            external_system_id=system,
+            content_type=self._identities.content_type(question.model),
+            external_key=question.key,
+        )
+        for key, object_id in rows.values_list("external_key", "object_id"):
+            if key == question.key:  # rule I1: compared exactly, whatever the database's collation
+                return self._mapping(question.system, question.model, key, object_id, answers)
+        return None
+
+    def _mapping(self, system: str, model: type[Model], key: str, object_id: str, answers: Answers) -> KeyMapping:
+        """Give a mapping; its target is None if the object is gone."""
+        target = ObjectId(model, model._meta.pk.to_python(object_id))
+        stored = Stored(target)
+        if stored not in answers:
+            answers[stored] = self._stored(target)
+        return KeyMapping(system, model, key, target if answers[stored] is not None else None)
+
+    def _matched(self, question: Matched, answers: Answers) -> tuple[ObjectId, ...]:
+        model = concrete_model(question.model)
+        query = match_query(question.match, model, self.using, lambda lookup: self._pks_found(lookup, answers))
+        return self._load(model, query, answers)
+
+    def _pks_found(self, lookup: Lookup, answers: Answers) -> list[object]:
+        return [target.pk for target in self._found(Found(lookup), answers)]
+
+    def _load(self, model: type[Model], query: Q, answers: Answers) -> tuple[ObjectId, ...]:
+        """Find up to two objects (two stand for more), with their values."""
+        found: dict[ObjectId, Mapping[str, object]] = {}
+        pk = model._meta.pk.attname
+        # Joins to other tables can repeat an object: two different ones are enough to know.
+        for values in self._objects(model).filter(query).values(*attnames(model)).iterator(chunk_size=100):
+            found[ObjectId(model, values[pk])] = values
+            if len(found) > 1:
+                break
+        for target, stored in found.items():
+            answers[Stored(target)] = self._with_properties(target, stored)
+        return tuple(found)
+
+    def _stored(self, target: ObjectId) -> Mapping[str, object] | None:
+        values = self._objects(target.model).filter(pk=target.pk).values(*attnames(target.model)).first()
+        return None if values is None else self._with_properties(target, values)
+
+    def _with_properties(self, target: ObjectId, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Add the text of each property that a column of the run names (rule V6)."""
+        names = self._properties.get(target.model, ())
+        if not names:
+            return values
+        instance = self._objects(target.model).get(pk=target.pk)
+        return {**values, **{name: _text_of(instance, name) for name in names}}
+
+    def _found(self, question: Found, answers: Answers) -> tuple[ObjectId, ...]:
+        lookup = question.lookup
+        model = concrete_model(lookup.model)
+        query = Q(pk__in=self._mapped_pks(lookup, model)) if lookup.key else Q()
+        for condition in lookup.conditions:
+            query &= condition_query(condition, model, self.using)
+        return self._load(model, query, answers)
+
+    def _mapped_pks(self, lookup: Lookup, model: type[Model]) -> list[object]:
+        """Rule R2: what a system maps a key to; objects of child models count."""
+        types = [
+            self._identities.content_type(model),
+            *(self._identities.content_type(child) for child in _children(model)),
+        ]
+        rows = ExternalKeyMapping._base_manager.using(self.using).filter(
+            external_system_id=self._identities.system(lookup.system), content_type__in=types, external_key=lookup.key
+        )
+        return [
+            model._meta.pk.to_python(object_id)
+            for key, object_id in rows.values_list("external_key", "object_id")
+            if key == lookup.key
+        ]
+
+    def _related(self, question: Related, answers: Answers) -> frozenset[ObjectId]:
+        target, relation = question.target, question.relation
+        related = concrete_model(relation.related_model)
+        if relation.kind == "many":
+            return frozenset(ObjectId(related, pk) for pk in self._through_pks(target, relation))
+        values = answers.get(Stored(target)) or self._stored(target) or {}
+        rows = self._objects(related).filter(**{relation.attname: values[relation.target_attname]})
+        pk_name = related._meta.pk.attname
+        objects = {}
+        for row in rows.values(*attnames(related)):
+            objects[ObjectId(related, row[pk_name])] = row
+        answers.update({Stored(other): row for other, row in objects.items()})
+        return frozenset(objects)
+
+    def _through_pks(self, target: ObjectId, relation: Relation) -> Iterable[object]:
+        assert relation.through is not None  # every many-to-many relation has one
+        rows = relation.through._base_manager.using(self.using)
+        return rows.filter(**{f"{relation.through_source}__pk": target.pk}).values_list(
+            f"{relation.through_target}__pk", flat=True
+        )
+
+    def _mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
+        family = [target.model, *_parents(target.model), *_children(target.model)]
+        return self._mappings({model: [target.pk] for model in family})
+
+    def _mappings(self, pks: Mapping[type[Model], list[object]]) -> tuple[KeyMapping, ...]:
+        """Give the mappings that point to any of these objects: model → primary keys."""
+        query = Q()
+        models = {}
+        for model, keys in pks.items():
+            content_type = self._identities.content_type(model)
+            models[content_type] = model
+            query |= Q(content_type=content_type, object_id__in=[str(key) for key in keys])
+        rows = ExternalKeyMapping._base_manager.using(self.using).filter(query).order_by("pk")
+        mappings = []
+        for system, content_type, key, object_id in rows.values_list(
+            "external_system_id", "content_type_id", "external_key", "object_id"
+        ):
+            model = models[content_type]
+            target = ObjectId(model, model._meta.pk.to_python(object_id))
+            mappings.append(KeyMapping(self._identities.system_name(system), model, key, target))
+        return tuple(mappings)
+
+    def _cascade_of(self, target: ObjectId) -> Cascade:
+        removed, refusal = collect(target, self.using)
+        if refusal:
+            return Cascade((), (), refusal)
+        pks: dict[type[Model], list[object]] = {}
+        for other in removed:
+            pks.setdefault(other.model, []).append(other.pk)
+        return Cascade(removed, self._mappings(pks))
+
+
+def _text_of(instance: Model, name: str) -> str | None:
+    """Give what a property's getter says, as text; None if it says nothing or cannot be read."""
+    try:
+        value = getattr(instance, name)
+    except AttributeError:  # a setter without a getter
+        return None
+    return None if value is None else str(value)
+
+
+def _parents(model: type[Model]) -> list[type[Model]]:
+    return list(model._meta.get_parent_list())
+
+
+def _children(model: type[Model]) -> list[type[Model]]:
+    """Give the models that extend this one by multi-table inheritance, at any depth."""
+    found = []
+    for relation in model._meta.related_objects:
+        if relation.parent_link and relation.related_model is not model:
+            found += [relation.related_model, *_children(relation.related_model)]
+    return found

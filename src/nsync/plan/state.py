@@ -1,0 +1,183 @@
+"""State: the slice of the database that planning knows, as answers to questions; absorbs what is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nsync.actions import Lookup, Match, Relation
+from nsync.changes import Change, ChangeKind, KeyMapping, New, ObjectId
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+# Questions are dataclasses, not tuples: two questions about one object must not be equal.
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Which mapping has this key? → KeyMapping | None."""
+
+    system: str
+    model: type[Model]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Which objects fit this match? → tuple[ObjectId, ...]; two stand for two or more."""
+
+    model: type[Model]
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which objects does this reference mean? → tuple[ObjectId, ...]; two stand for two or more."""
+
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What does the object hold? → attname (or property name) → value; None: there is no such object."""
+
+    target: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Which objects does this relation reach from this object? → frozenset[ObjectId]."""
+
+    target: ObjectId
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class MappingsOf:
+    """Which mappings point to the object, or to its parent or child rows? → tuple[KeyMapping, ...]."""
+
+    target: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeOf:
+    """What goes when the object goes? → Cascade."""
+
+    target: ObjectId
+
+
+Question = Linked | Matched | Found | Stored | Related | MappingsOf | CascadeOf
+
+
+class Cascade(NamedTuple):
+    """What the deletion of one object takes along."""
+
+    removed: tuple[ObjectId, ...]  # the object itself among them; parent and child rows too
+    mappings: tuple[KeyMapping, ...]  # all that point to any of them
+    refusal: str = ""  # why Django refuses (PROTECT, RESTRICT), naming what stands in the way
+
+
+class Unanswered(Exception):
+    """The planner needs an answer that nobody has asked the database for yet."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question)
+        self.question = question
+
+
+class State:
+    """
+    Answers to the planner's questions: what the database said, overlaid by what is planned already.
+
+    The planner makes no query. A question without an answer raises `Unanswered`; the conductor has
+    `plan.resolve` answer it, and plans the row again.
+    """
+
+    def __init__(self, answers: Mapping[Question, Any]) -> None:
+        self._answers = answers  # what the database said
+        self._planned: dict[Question, Any] = {}  # what it will say once the planned changes are written
+
+    def _ask(self, question: Question) -> Any:
+        if question in self._planned:
+            return self._planned[question]
+        try:
+            return self._answers[question]
+        except KeyError:
+            raise Unanswered(question) from None
+
+    def linked(self, system: str, model: type[Model], key: str) -> KeyMapping | None:
+        """Give the mapping of a key; a stale one has no target. Without a key: None."""
+        mapping: KeyMapping | None = self._ask(Linked(system, model, key)) if key else None
+        return mapping
+
+    def matched(self, model: type[Model], match: Match) -> tuple[ObjectId, ...]:
+        """Give the objects that fit a match."""
+        objects: tuple[ObjectId, ...] = self._ask(Matched(model, match))
+        return objects
+
+    def found(self, lookup: Lookup) -> tuple[ObjectId, ...]:
+        """Give the objects that a reference means."""
+        objects: tuple[ObjectId, ...] = self._ask(Found(lookup))
+        return objects
+
+    def stored(self, target: ObjectId) -> Mapping[str, object] | None:
+        """Give the values of an object, None if it is gone."""
+        values: Mapping[str, object] | None = self._ask(Stored(target))
+        return values
+
+    def values(self, target: ObjectId) -> Mapping[str, object]:
+        """Give the values of an object that is known to exist."""
+        return self.stored(target) or {}
+
+    def related(self, target: ObjectId, relation: Relation) -> frozenset[ObjectId]:
+        """Give the objects that a relation reaches; none for an object that is not written yet."""
+        question = Related(target, relation)
+        if isinstance(target.pk, New) and question not in self._planned:
+            return frozenset()
+        objects: frozenset[ObjectId] = self._ask(question)
+        return objects
+
+    def mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
+        """Give the mappings of an object and of its parent and child rows."""
+        if isinstance(target.pk, New):
+            return ()
+        mappings: tuple[KeyMapping, ...] = self._ask(MappingsOf(target))
+        return mappings
+
+    def cascade_of(self, target: ObjectId) -> Cascade:
+        """Give what the deletion of an object takes along."""
+        cascade: Cascade = self._ask(CascadeOf(target))
+        return cascade
+
+    def absorb(self, change: Change) -> None:
+        """Let later questions see a planned change."""
+        if change.kind is ChangeKind.INSERT:
+            self._planned[Stored(change.target)] = {**change.after, **change.properties}
+        elif change.kind is ChangeKind.UPDATE:
+            self._planned[Stored(change.target)] = {
+                **self.values(change.target),
+                **change.after,
+                **change.properties,
+            }
+        elif change.kind is ChangeKind.DELETE:
+            self._planned[Stored(change.target)] = None
+        elif change.kind in (ChangeKind.MAP, ChangeKind.UNMAP):
+            self._absorb_mapping(change)
+        else:
+            self._absorb_relation(change)
+
+    def _absorb_mapping(self, change: Change) -> None:
+        mapping = change.mapping
+        assert mapping is not None  # every MAP and UNMAP carries one
+        is_kept = change.kind is ChangeKind.MAP
+        self._planned[Linked(mapping.system, mapping.model, mapping.key)] = mapping if is_kept else None
+
+    def _absorb_relation(self, change: Change) -> None:
+        assert change.relation is not None  # every RELATE and UNRELATE carries one
+        now = self.related(change.target, change.relation)
+        others = frozenset(change.others)
+        later = now | others if change.kind is ChangeKind.RELATE else now - others
+        self._planned[Related(change.target, change.relation)] = later

@@ -1,0 +1,109 @@
+"""Policies: in which order the actions of a run are applied, and inside which transaction (rules T2, T3, P1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+from django.db import transaction
+
+from nsync.actions import Action, Kind
+
+Phase = Kind | Callable[[Action], bool]
+
+
+def takes(phase: Phase, action: Action) -> bool:
+    """Whether a phase runs an action."""
+    return action.kind is phase if isinstance(phase, Kind) else phase(action)
+
+
+def phase_of(phases: Sequence[Phase], action: Action) -> int | None:
+    """Give the number of the first phase that takes an action; None if none does."""
+    return next((number for number, phase in enumerate(phases) if takes(phase, action)), None)
+
+
+def settling_phase(phases: Sequence[Phase]) -> int:
+    """Give the number of the last phase that can create or update: waiting rows are tried after it (rule R6)."""
+    numbers = [number for number, phase in enumerate(phases) if phase is not Kind.DELETE]
+    return numbers[-1] if numbers else len(phases) - 1
+
+
+def _any(action: Action) -> bool:
+    return True
+
+
+class SyncPolicy:
+    """
+    Base of all policies. A subclass names `phases`; an action belongs to the first phase that takes it.
+
+    A policy that overrides `execute` instead, and walks ``self.actions`` calling ``action.execute()``, works
+    as it did with django-nsync 0.4.
+
+    Args:
+        actions: What to apply; may be walked several times.
+    """
+
+    phases: ClassVar[Sequence[Phase]] = (_any,)
+
+    def __init__(self, actions: Iterable[Any] = ()) -> None:
+        self.actions = actions
+
+    def execute(self) -> None:
+        """Apply the actions, phase by phase, then try again those that wait for a later row."""
+        settled = settling_phase(self.phases)
+        for number in range(len(self.phases)):
+            for action in self.actions:
+                if phase_of(self.phases, action.action) == number:
+                    action.execute()
+            if number == settled:
+                self._settle()
+
+    def _settle(self) -> None:
+        executors = {id(action.executor): action.executor for action in self.actions}
+        for executor in executors.values():
+            executor.settle()
+
+    def boundary(self, using: str) -> AbstractContextManager[Any]:
+        """Give the transaction around the whole run on a database; none by default."""
+        return nullcontext()
+
+
+class BasicSyncPolicy(SyncPolicy):
+    """File order; create before update within a row."""
+
+
+class OrderedSyncPolicy(SyncPolicy):
+    """All creates of all files, then all updates, then all deletes."""
+
+    phases = (Kind.CREATE, Kind.UPDATE, Kind.DELETE)
+
+
+class TransactionSyncPolicy(SyncPolicy):
+    """
+    Wraps another policy in one transaction.
+
+    Args:
+        policy: The policy that says what happens inside.
+        using: Alias of the database, when the policy is executed by hand.
+    """
+
+    def __init__(self, policy: Any, using: str | None = None) -> None:
+        super().__init__(getattr(policy, "actions", ()))
+        self.policy = policy
+        self._using = using
+        self.phases = getattr(policy, "phases", SyncPolicy.phases)  # type: ignore[misc]  # those of what it wraps
+
+    def execute(self) -> None:
+        """Execute the wrapped policy: all of it is kept, or nothing."""
+        with transaction.atomic(using=self._using):
+            self.policy.execute()
+
+    def boundary(self, using: str) -> AbstractContextManager[Any]:
+        """Give the transaction."""
+        return transaction.atomic(using=using)
+
+
+def is_walked(policy: Any) -> bool:
+    """Whether a policy class applies its actions itself, as those of django-nsync 0.4 did (rule P1)."""
+    return not (isinstance(policy, type) and issubclass(policy, SyncPolicy) and policy.execute is SyncPolicy.execute)

@@ -1,0 +1,131 @@
+"""What a source is, which formats there are, and how one is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final, Protocol, TextIO, TypeVar
+
+from nsync.errors import ConfigError, SourceError
+from nsync.options import SyncOptions
+from nsync.read.streams import Content, content_name, open_content
+from nsync.rows import Row
+
+DEFAULT_FORMAT: Final = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a source is written, so that its rejected rows can be written the same way (rule O3)."""
+
+    encoding: str
+    delimiter: str
+    line_ending: str  # "\r\n" or "\n", as the first line ends
+    is_rejects: bool  # written by --rejects: cells lost one leading "'" when they were read
+
+
+class Source(Protocol):
+    """A file or stream of rows. Opening it has checked its first bytes and read its header."""
+
+    @property
+    def name(self) -> str:
+        """As the user named it; ``<stdin>`` for ``-``."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The columns' names, without surrounding blanks and byte order mark (rule C1)."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out about the source, for the report."""
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far in the current pass; cheap, for progress."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the source is written."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Read the rows from the first; may be called again: an ordered policy reads three times."""
+
+    def close(self) -> None:
+        """Let go of files; the source cannot be read any more."""
+
+
+SourceFactory = Callable[[Content, SyncOptions], Source]
+_Factory = TypeVar("_Factory", bound=SourceFactory)
+
+_formats: dict[str, SourceFactory] = {}  # {"csv": CsvSource}
+_suffixes: dict[str, str] = {}  # {".csv": "csv"}
+
+
+def register(name: str, *, suffixes: tuple[str, ...]) -> Callable[[_Factory], _Factory]:
+    """
+    Make a format known under a name and under file name suffixes.
+
+    Args:
+        name: What ``--format`` takes.
+        suffixes: In lower case, with their dot.
+    """
+
+    def keep(factory: _Factory) -> _Factory:
+        _formats[name] = factory
+        _suffixes.update(dict.fromkeys(suffixes, name))
+        return factory
+
+    return keep
+
+
+def registered_formats() -> tuple[str, ...]:
+    """List the names that ``--format`` takes."""
+    return tuple(sorted(_formats))
+
+
+def registered_suffixes() -> tuple[str, ...]:
+    """List the file name suffixes that a format is registered for (rule T6)."""
+    return tuple(sorted(_suffixes))
+
+
+def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdin: BinaryIO | None = None) -> Source:
+    """
+    Open a file or stream, check all that its first bytes show, and read its header.
+
+    Args:
+        path: A path, ``"-"`` for standard input, or an open text or binary file, which is read from where it
+            stands and left open. What cannot be read twice is copied to a temporary file.
+        options: Its ``format`` names the format; without one the suffix does, and an unknown suffix means CSV.
+        stdin: Stands in for ``sys.stdin.buffer``.
+
+    Raises:
+        ConfigError: Unknown format, encoding or delimiter.
+        SourceError: Missing, unreadable, empty, or not what the options say it is (rule C6).
+    """
+    factory = _choose_format(content_name(path), options.format)
+    content = open_content(path, stdin)
+    try:
+        if content.size == 0:
+            raise SourceError("is empty (0 bytes); a source has at least a header row", content.name)
+        return factory(content, options)
+    except BaseException:
+        content.close()
+        raise
+
+
+def _choose_format(name: str, wanted: str) -> SourceFactory:
+    if not wanted:
+        suffix = PurePath(os.path.basename(name)).suffix.lower()
+        return _formats[_suffixes.get(suffix, DEFAULT_FORMAT)]
+    if wanted not in _formats:
+        close = get_close_matches(wanted.lower(), _formats, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise ConfigError(f"--format {wanted}: no such format; {meant}There are: {', '.join(registered_formats())}")
+    return _formats[wanted]

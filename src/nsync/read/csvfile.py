@@ -1,0 +1,206 @@
+"""CSV: cells parted by a delimiter, quoted with double quotes (RFC 4180), streamed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
+
+from nsync.errors import SourceError
+from nsync.options import SyncOptions
+from nsync.read.base import Dialect, register
+from nsync.read.delimiter import (
+    AUTO,
+    SAMPLE_SIZE,
+    likelier_delimiter,
+    parse_delimiter,
+    sniff_delimiter,
+    spell_delimiter,
+)
+from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
+from nsync.read.streams import Content
+from nsync.read.undecodable import undecodable_byte
+from nsync.rows import MISSING, Row
+
+# Characters of one record, and so of one line and one cell. Far more than any sane cell, and little enough to hold in
+# memory; without a limit, a quote that is never closed makes the rest of a file one cell.
+RECORD_LIMIT: Final = 16 * 1024 * 1024
+REJECTS_COLUMNS: Final = ("nsync_line", "nsync_code", "nsync_message")  # last in a rejects file (rule O3)
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+@register("csv", suffixes=(".csv",))
+class CsvSource:
+    """A CSV file; what is read is only ever one record long."""
+
+    def __init__(self, content: Content, options: SyncOptions) -> None:
+        """
+        Check the first bytes, and read the header.
+
+        Raises:
+            ConfigError: Unknown encoding, bad delimiter.
+            SourceError: Not text, not in this encoding, or without a header.
+        """
+        self.name = content.name
+        self.size = content.size
+        self.notes: tuple[str, ...] = ()
+        self._content = content
+        self._stream: BinaryIO | None = None  # of the current pass
+        self._position = 0  # where the last pass ended; 0 before the first
+        self._delimiter = parse_delimiter(options.delimiter)
+        self._encoding = content.encoding or check_encoding(options.encoding)
+        with content.open() as stream:
+            written_in = check_first_bytes(stream.read(HEAD_SIZE), self.name, self._encoding)
+        if self._delimiter == AUTO:
+            self._delimiter = self._sniff()
+        self._has_header = not options.header
+        line_ending = self._read_header(options.header)
+        is_rejects = self.header[-3:] == REJECTS_COLUMNS
+        self.dialect = Dialect(written_in, self._delimiter, line_ending, is_rejects)
+        self._position = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far in the current pass, in steps of some kilobytes."""
+        return self._stream.tell() if self._stream else self._position
+
+    def close(self) -> None:
+        """End the current pass and remove what was spooled."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+        self._content.close()
+
+    def __iter__(self) -> Iterator[Row]:
+        """
+        Read the rows, from the first.
+
+        Raises:
+            SourceError: A byte that does not decode, a quote that is not closed, a record beyond RECORD_LIMIT: the
+                error names the line.
+        """
+        header, width, is_rejects = self.header, len(self.header), self.dialect.is_rejects
+        with self._pass() as lines:
+            records = _records(lines, self._delimiter)
+            if self._has_header:
+                next(records, None)
+            for number, cells in records:
+                values: list[Any] = [_unguard(cell) for cell in cells] if is_rejects else cells
+                yield Row(number, header, tuple(values) if len(values) == width else _fit(values, width))
+
+    def _read_header(self, given: tuple[str, ...]) -> str:
+        """Set the header, and give the line ending."""
+        with self._pass() as lines:
+            first = next(_records(lines, self._delimiter), None)
+        line_ending = "\r\n" if lines.first.endswith("\r\n") else "\n"
+        if given:
+            self.header = tuple(_bare_name(name) for name in given)
+            return line_ending
+        if first is None:
+            raise SourceError("has no header row, only blank lines", self.name)
+        self.header = tuple(_bare_name(name) for name in first[1])
+        if len(self.header) == 1 and (likelier := likelier_delimiter(self.header[0])):
+            spelled = spell_delimiter(likelier)
+            self.notes += (f"the header is a single cell that holds {spelled}; is --delimiter {spelled} missing?",)
+        return line_ending
+
+    def _sniff(self) -> str:
+        with self._pass() as lines:
+            found = sniff_delimiter(lines.sample(), self.name)
+        self.notes += (f"delimiter: {spell_delimiter(found)} (found by sniffing)",)
+        return found
+
+    @contextmanager
+    def _pass(self) -> Iterator[_Lines]:
+        """Open the file from its start, and give errors their line."""
+        stream = self._stream = self._content.open()
+        text = io.TextIOWrapper(stream, encoding=self._encoding, newline="")  # newline="": cells keep theirs
+        lines = _Lines(text, self.name)
+        try:
+            yield lines
+            self._content.check_unchanged(stream)
+        except UnicodeDecodeError as error:
+            raise undecodable_byte(self._content, self._encoding) from error
+        except csv.Error as error:
+            raise SourceError(_explain(error, lines), self.name, lines.record_start) from error
+        except OSError as error:
+            reason = f"cannot be read on: {error.strerror or error}"
+            raise SourceError(reason, self.name, lines.record_start) from error
+        finally:
+            if self._stream is stream:
+                self._position, self._stream = stream.tell(), None
+            text.close()
+
+
+class _Lines:
+    """The lines of one pass, with their ends; none is read further than the limit."""
+
+    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
+        self.first = ""  # as it was, with its end
+        self.number = 0  # of the line read last
+        self.taken = 0  # characters since the current record's start
+        self.record_start = 1  # its line
+        self._text = text
+        self._name = name
+
+    def __iter__(self) -> Iterator[str]:
+        readline = self._text.readline
+        line = self.first = readline(RECORD_LIMIT + 1).lstrip(_BYTE_ORDER_MARK)
+        while line:
+            self.number += 1
+            self.taken += len(line)
+            if self.taken > RECORD_LIMIT:
+                reason = f"a record of more than {RECORD_LIMIT:,} characters starts here; is a quote not closed?"
+                raise SourceError(reason, self._name, self.record_start)
+            yield line
+            line = readline(RECORD_LIMIT + 1)
+
+    def sample(self) -> str:
+        """Read the first characters, to sniff at."""
+        return self._text.read(SAMPLE_SIZE).lstrip(_BYTE_ORDER_MARK)
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Give each record that is not blank (rule C4) with the line where it starts."""
+    if csv.field_size_limit() < RECORD_LIMIT:  # of the whole process, and 128 KiB at first; never made smaller
+        csv.field_size_limit(RECORD_LIMIT)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    for cells in reader:
+        number, lines.record_start = lines.record_start, reader.line_num + 1
+        lines.taken = 0
+        if any(map(str.strip, cells)):
+            yield number, cells
+
+
+def _fit(values: list[Any], width: int) -> tuple[Any, ...]:
+    """Pad a short row with MISSING; cut extra cells if all are empty (rule C4)."""
+    if len(values) < width:
+        return (*values, *[MISSING] * (width - len(values)))
+    if any(cell and cell.strip() for cell in values[width:]):
+        return tuple(values)
+    return tuple(values[:width])
+
+
+def _unguard(cell: str) -> Any:
+    """Undo what the rejects writer does to a cell (rule O3): it guards with "'", and writes "'" for an absent one."""
+    if cell == "'":
+        return MISSING
+    return cell.removeprefix("'")
+
+
+def _bare_name(name: str) -> str:
+    return name.strip().strip(_BYTE_ORDER_MARK).strip()
+
+
+def _explain(error: csv.Error, lines: _Lines) -> str:
+    """Put the csv module's message in words that say what would work."""
+    message = str(error)
+    if "unexpected end of data" in message:
+        return 'a quote that opens in this record is never closed; within a quoted cell a quote is written twice, ""'
+    if "expected after" in message:
+        where = f" on line {lines.number}" if lines.number != lines.record_start else ""
+        return f'text follows a closing quote{where}; within a quoted cell a quote is written twice, ""'
+    return message

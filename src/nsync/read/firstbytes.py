@@ -1,0 +1,113 @@
+"""Encodings: is the name one, and is the file what its encoding says it is (rule C6)."""
+
+from __future__ import annotations
+
+import codecs
+import encodings.aliases
+import io
+import re
+from difflib import get_close_matches
+from typing import Final
+
+from nsync.errors import ConfigError, SourceError
+
+HEAD_SIZE: Final = 1024
+
+_UNPACK: Final = "unpack it first"
+_EXPORT: Final = "save it as CSV (UTF-8) and name that file"
+_SIGNATURES: Final = (  # (pattern, what it is, what would work); the first that fits
+    (rb"PK\x03\x04.*(xl/|\[Content_Types\]\.xml)", "an Excel workbook (.xlsx)", _EXPORT),
+    (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", _EXPORT),
+    (rb"PK\x03\x04|PK\x05\x06", "a zip archive", f"{_UNPACK}: unzip FILE"),
+    (rb"\x1f\x8b", "compressed with gzip", f"{_UNPACK}: gunzip FILE, or gunzip --stdout FILE and name the source -"),
+    (rb"BZh[1-9]1AY&SY", "compressed with bzip2", f"{_UNPACK}: bunzip2 FILE"),
+    (rb"\xfd7zXZ\x00", "compressed with xz", f"{_UNPACK}: unxz FILE"),
+    (rb"\x28\xb5\x2f\xfd", "compressed with zstd", f"{_UNPACK}: unzstd FILE"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", _EXPORT),
+    (rb"PAR1", "a Parquet file", _EXPORT),
+    (rb"%PDF-", "a PDF", "ask for the data as CSV"),
+    (rb"\s*(?i:<(!doctype )?html)", "a web page", "often a login or error page; download the file again"),
+)
+
+_BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32", ("utf-32", "utf-32-le")),
+    (codecs.BOM_UTF32_BE, "utf-32", ("utf-32", "utf-32-be")),
+    (codecs.BOM_UTF8, "utf-8", ("utf-8", "utf-8-sig")),
+    (codecs.BOM_UTF16_LE, "utf-16", ("utf-16", "utf-16-le")),
+    (codecs.BOM_UTF16_BE, "utf-16", ("utf-16", "utf-16-be")),
+)
+_HOST_NAMES_ONLY: Final = ("idna", "punycode")  # text encodings to Python, but not of files
+
+
+def check_encoding(name: str) -> str:
+    """
+    Give the canonical name of an encoding.
+
+    Raises:
+        ConfigError: It is unknown, or none that turns bytes into text.
+    """
+    try:
+        canonical = codecs.lookup(name).name
+        if canonical in _HOST_NAMES_ONLY:
+            raise LookupError(name)
+        io.TextIOWrapper(io.BytesIO(), encoding=canonical).read()
+    except (LookupError, ValueError) as error:  # ValueError: a NUL character in the name
+        close = get_close_matches(name.lower().replace("-", "_"), encodings.aliases.aliases.values(), n=1)
+        hint = f"did you mean {close[0].replace('_', '-')}?" if close else "try utf-8, utf-16 or cp1252"
+        raise ConfigError(f"--encoding {name}: no such encoding; {hint}") from error
+    return canonical
+
+
+def plain_name(encoding: str) -> str:
+    """Name an encoding in a message; whether it allows for a byte order mark is of no interest there."""
+    return encoding.removesuffix("-sig")
+
+
+def check_first_bytes(head: bytes, name: str, encoding: str) -> str:
+    """
+    Check that a file is the text that its encoding says it is (rule C6).
+
+    Args:
+        head: The first bytes, at most HEAD_SIZE.
+        name: Of the source.
+        encoding: In its canonical spelling.
+
+    Returns:
+        The encoding to write its rejected rows in: with a byte order mark if it has one.
+
+    Raises:
+        SourceError: It is an archive, a workbook, or text in another encoding.
+    """
+    for pattern, what, cure in _SIGNATURES:
+        if re.match(pattern, head, re.DOTALL):
+            raise SourceError(f"is {what}, not text; {cure}", name)
+    for mark, family, fitting in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            if encoding not in fitting:
+                reason = f"begins with the byte order mark of {family.upper()}, not of {plain_name(encoding)}"
+                raise SourceError(f"{reason}; say --encoding {family}", name)
+            return "utf-8-sig" if family == "utf-8" else encoding
+    if encoding in ("utf-16", "utf-32"):
+        _refuse_without_mark(head, name, encoding)
+    if not encoding.startswith(("utf-16", "utf-32")):
+        _refuse_nul_bytes(head, name, encoding)
+    return "utf-8" if encoding == "utf-8-sig" else encoding
+
+
+def _refuse_without_mark(head: bytes, name: str, encoding: str) -> None:
+    if b"\0" not in head:
+        hint = "say --encoding utf-8, or cp1252 for a file saved by Excel on Windows"
+    else:
+        hint = f"say --encoding {encoding}-{'be' if head.startswith(bytes(1)) else 'le'}"
+    raise SourceError(f"has no {encoding.upper()} byte order mark; {hint}", name)
+
+
+def _refuse_nul_bytes(head: bytes, name: str, encoding: str) -> None:
+    # UTF-16 shows in the first line, since its delimiters and its newline ("\n\0" or "\0\n") hold a NUL byte.
+    # A NUL byte further down is a bad cell, which the decoder reports with its row (rule V4).
+    first_line = head[: head.find(b"\n") + 2] if b"\n" in head else head
+    if b"\0" in first_line:
+        guess = "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
+        hint = f"it looks like UTF-16 without a byte order mark: say --encoding {guess}"
+        raise SourceError(f"has NUL bytes in its first line, so it is not {plain_name(encoding)} text; {hint}", name)

@@ -1,0 +1,96 @@
+"""Details: what there is to say of the rows that are not plain success; spooled to disk, not held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nsync.actions import Place
+from nsync.errors import Problem
+from nsync.rows import Row
+from nsync.spool import open_spool, pack, unpack
+
+_SCHEMA = """
+CREATE TABLE problem (
+    source INTEGER, ordinal INTEGER, line INTEGER, level INTEGER,
+    code TEXT, column_name TEXT, message TEXT, value TEXT,
+    UNIQUE (source, ordinal, level, code, column_name, message));
+CREATE TABLE reject (source INTEGER, ordinal INTEGER, row BLOB, PRIMARY KEY (source, ordinal));
+"""
+ERROR, WARNING, REASON = 0, 1, 2  # in the order in which they are told
+
+
+class Entry(NamedTuple):
+    """What there is to say of one row: its problems, errors first."""
+
+    source: int
+    ordinal: int
+    line: int
+    problems: tuple[Problem, ...]
+
+
+class Details:
+    """Problems and failed rows of a run, in a temporary database of SQLite, which spills to disk by itself."""
+
+    def __init__(self) -> None:
+        self._spool = open_spool(_SCHEMA)
+
+    def note(self, place: Place, level: int, problem: Problem) -> None:
+        """Keep a problem of a row; the same one of a later phase counts once (rule O1)."""
+        # A warning stands once per row and column, whatever its words; of errors every message counts.
+        if level != ERROR and self._stands(place, level, problem):
+            return
+        self._spool.execute(
+            "INSERT OR IGNORE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*place, level, problem.code, problem.column, _clean(problem.message), _clean(problem.value)),
+        )
+
+    def _stands(self, place: Place, level: int, problem: Problem) -> bool:
+        query = "SELECT 1 FROM problem WHERE source = ? AND ordinal = ? AND level = ? AND code = ? AND column_name = ?"
+        values = (place.source, place.ordinal, level, problem.code, problem.column)
+        return self._spool.execute(query, values).fetchone() is not None
+
+    def reject(self, place: Place, row: Row) -> None:
+        """Keep a failed row as the source gave it."""
+        self._spool.execute(
+            "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)",
+            (place.source, place.ordinal, pack(row)),
+        )
+
+    def counts(self, level: int, source: int | None = None) -> dict[str, int]:
+        """Count the problems of a level by code, most frequent first."""
+        where = "" if source is None else f" AND source = {source:d}"
+        query = f"SELECT code, count(*) FROM problem WHERE level = ?{where} GROUP BY code ORDER BY 2 DESC, 1"
+        return dict(self._spool.execute(query, (level,)))
+
+    def entries(self, code: str | None = None, limit: int = -1) -> Iterator[Entry]:
+        """Give the rows there is something to say of, in file order; those of one code only, if asked for."""
+        where = "" if code is None else "WHERE code = ?"
+        rows = self._spool.execute(
+            f"SELECT DISTINCT source, ordinal, line FROM problem {where} ORDER BY source, ordinal LIMIT ?",
+            (limit,) if code is None else (code, limit),
+        )
+        for source, ordinal, line in rows:
+            problems = self._spool.execute(
+                "SELECT code, message, column_name, value FROM problem WHERE source = ? AND ordinal = ? "
+                "ORDER BY level, rowid",
+                (source, ordinal),
+            )
+            yield Entry(source, ordinal, line, tuple(Problem(*values) for values in problems))
+
+    def rejects(self, source: int) -> Iterator[tuple[Row, Problem]]:
+        """Give the failed rows of a source, in file order, each with its first error."""
+        rows = self._spool.execute("SELECT ordinal, row FROM reject WHERE source = ? ORDER BY ordinal", (source,))
+        for ordinal, blob in rows:
+            query = (
+                "SELECT code, message, column_name, value FROM problem "
+                "WHERE source = ? AND ordinal = ? AND level = 0 ORDER BY rowid"
+            )
+            errors = [Problem(*values) for values in self._spool.execute(query, (source, ordinal))]
+            message = "; ".join(f"{f'[{error.column}] ' if error.column else ''}{error.message}" for error in errors)
+            yield Row(*unpack(blob)), Problem(errors[0].code, message)
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates (from JSON escapes) have no UTF-8 form, and the spool is UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

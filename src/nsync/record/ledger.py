@@ -1,0 +1,90 @@
+"""Ledger: one byte per row. What became of it, and whether it waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from nsync.actions import Place
+from nsync.changes import OutcomeKind
+
+_KINDS = tuple(OutcomeKind)  # strongest first (rule O1)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS, start=1)}  # 0: nothing yet
+_KIND = 0x0F
+_WAITS = 0x10
+_PARTLY = 0x20
+# Outcomes that leave something in the database: a later phase that fails makes the row partly applied (T2).
+_APPLIED = frozenset(
+    {OutcomeKind.CREATED, OutcomeKind.DELETED, OutcomeKind.UPDATED, OutcomeKind.RELEASED, OutcomeKind.LINKED}
+)
+
+
+class Ledger:
+    """Keeps the outcome of every row of a run: a byte each, in one array per source."""
+
+    def __init__(self, sources: int) -> None:
+        self._rows = [bytearray() for _ in range(sources)]
+
+    def _index(self, place: Place) -> bytearray:
+        """Give the array of a row's source, long enough to hold it."""
+        rows = self._rows[place.source]
+        if len(rows) <= place.ordinal:
+            rows.extend(bytes(place.ordinal + 1 - len(rows)))
+        return rows
+
+    def see(self, place: Place) -> None:
+        """Count a row as read."""
+        self._index(place)
+
+    def note(self, place: Place, kind: OutcomeKind) -> None:
+        """Note an outcome; of several outcomes of a row the strongest counts (rule O1)."""
+        rows = self._index(place)
+        byte = rows[place.ordinal]
+        number = _NUMBERS[kind]
+        held = byte & _KIND
+        if kind is OutcomeKind.FAILED and held and _KINDS[held - 1] in _APPLIED:
+            byte |= _PARTLY
+        if not held or number < held:
+            rows[place.ordinal] = byte & ~_KIND | number
+
+    def kind(self, place: Place) -> OutcomeKind | None:
+        """Give the outcome of a row so far."""
+        number = self._index(place)[place.ordinal] & _KIND
+        return _KINDS[number - 1] if number else None
+
+    def wait(self, place: Place, waits: bool) -> None:
+        """Note that a row waits whole, or no longer does (rule R6)."""
+        rows = self._index(place)
+        rows[place.ordinal] = rows[place.ordinal] | _WAITS if waits else rows[place.ordinal] & ~_WAITS
+
+    def waits(self, place: Place) -> bool:
+        """Whether a row waits whole: it takes no part in the phases before it is settled."""
+        return bool(self._index(place)[place.ordinal] & _WAITS)
+
+    def is_partly_applied(self, source: int, ordinal: int) -> bool:
+        """Whether an earlier phase of a failed row was applied (rule T2)."""
+        return bool(self._rows[source][ordinal] & _PARTLY)
+
+    def rows(self, source: int) -> int:
+        """Give the number of rows read from a source."""
+        return len(self._rows[source])
+
+    def untouched(self, source: int) -> Iterator[int]:
+        """Give the ordinals of the rows that have no outcome: no phase ran them, or they still wait."""
+        rows = self._rows[source]
+        for byte in (0, _WAITS):
+            ordinal = rows.find(byte)
+            while ordinal != -1:
+                yield ordinal
+                ordinal = rows.find(byte, ordinal + 1)
+
+    def counts(self, source: int | None = None) -> dict[OutcomeKind, int]:
+        """Count the outcomes of one source, or of all; only those that occur, strongest first."""
+        numbers: Counter[int] = Counter()
+        for rows in self._rows if source is None else [self._rows[source]]:
+            numbers.update(rows)
+        found: Counter[OutcomeKind] = Counter()
+        for byte, count in numbers.items():
+            if byte & _KIND:
+                found[_KINDS[(byte & _KIND) - 1]] += count
+        return {kind: found[kind] for kind in _KINDS if found[kind]}

@@ -1,0 +1,106 @@
+"""Report: what a run did, as values; `nsync.record.text` and `nsync.record.files` show it (rules O1, O2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nsync.changes import OutcomeKind
+from nsync.errors import Problem
+from nsync.record.details import Details, Entry
+from nsync.record.ledger import Ledger
+
+APPLIED = "applied"
+WITH_REJECTS = "applied with rejects"
+ROLLED_BACK = "rolled back"  # row errors, nothing committed
+FAILED = "failed"  # a source, the database or a constraint ended the run
+DRY_RUN = "dry run"
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What became of one source."""
+
+    name: str
+    system: str
+    target: str  # "app.Model"
+    size: int  # bytes
+    rows: int
+    outcomes: dict[OutcomeKind, int]
+    notes: tuple[str, ...]  # what was found out while opening it: "delimiter: ';' (found by sniffing)"
+    columns: tuple[Problem, ...]  # columns that were ignored, and why (rule C3); and the warning no-rows
+    header: tuple[str, ...] = ()
+    dialect: Any = None  # how the source is written (nsync.read.base.Dialect), for the rejects
+
+
+@dataclass(frozen=True)
+class FieldDiff:
+    """What a dry run would write into one field of one object (rule O4)."""
+
+    source: int
+    line: int
+    target: str  # "person 7"
+    field: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did. Counts are of rows; after a rollback they say what the rows would have become."""
+
+    status: str
+    committed: bool
+    dry_run: bool
+    sources: tuple[SourceReport, ...]
+    displaced: int  # objects removed by rule A4
+    seconds: float
+    queries: int
+    engine: str
+    ledger: Ledger = field(repr=False)
+    spool: Details = field(repr=False)
+    error: str = ""  # what ended the run early
+    last_committed: str = ""  # "persons.csv:5001", when earlier batches were committed (rule T4)
+    writes: bool = False  # whether anything was (or would have been) written: objects, relations, mappings
+    diffs: tuple[FieldDiff, ...] = ()  # dry run: of the first rows
+    changed_fields: dict[str, int] = field(default_factory=dict)  # dry run: field → objects that would change in it
+    skips_errors: bool = False  # failed rows are left out, and the others committed (--on-error skip)
+    unforeseen: tuple[str, ...] = ()  # dry run: what it cannot know (rule O4)
+
+    @property
+    def counts(self) -> dict[OutcomeKind, int]:
+        """Outcome → number of rows; only those that occur, strongest first (rule O1)."""
+        return self.ledger.counts()
+
+    @property
+    def rows(self) -> int:
+        """Rows read, over all sources."""
+        return sum(source.rows for source in self.sources)
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed."""
+        return self.counts.get(OutcomeKind.FAILED, 0)
+
+    @property
+    def warnings(self) -> dict[str, int]:
+        """Code → number of warnings, most frequent first."""
+        return self.spool.counts(1)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Code → number of errors in failed rows, most frequent first."""
+        return self.spool.counts(0)
+
+    def details(self, code: str | None = None, limit: int = -1) -> Iterator[Entry]:
+        """Give the rows that are not plain success, in file order, from disk (rule O2)."""
+        return self.spool.entries(code, limit)
+
+    @property
+    def exit_code(self) -> int:
+        """Give the exit code of a command that ends with this report (rule T7; 2, 5 and 6 are the command's)."""
+        would_commit = self.committed or (self.dry_run and self.skips_errors)
+        if (self.error or self.failed) and not would_commit:
+            return 1
+        return 3 if self.error or self.failed else 0

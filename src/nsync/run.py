@@ -1,0 +1,233 @@
+"""Run: the sources of a run, phase by phase, batch by batch, and what is committed. Part of the conductor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from django.core.management.color import no_style
+from django.db import connections, transaction
+from django.db.models import Model
+
+from nsync.actions import Action, Kind, Place
+from nsync.changes import OutcomeKind
+from nsync.decode.decoder import Decoder
+from nsync.errors import Problem, RowError, SourceError
+from nsync.executor import Executor
+from nsync.fields import concrete_model, field_of, is_numbered_key
+from nsync.options import SyncOptions
+from nsync.policies import Phase, phase_of, settling_phase
+from nsync.read.base import Source
+from nsync.record.details import REASON
+from nsync.rows import Row
+from nsync.signals import batch_applied
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, int], None]  # rows read, bytes read, bytes to read
+_TELL_EVERY = 100  # rows between two calls of a Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One source of a run, ready to be read."""
+
+    number: int
+    source: Source
+    model: type[Model]
+    system: str
+    decoder: Decoder
+
+
+class Aborted(Exception):
+    """The transaction around must be rolled back: a dry run, or rows that failed (rule T4)."""
+
+
+class Run:
+    """
+    Applies the rows of all sources.
+
+    Args:
+        tasks: The sources.
+        executor: Applies and keeps account.
+        options: What the run was asked to do.
+        using: Alias of the database.
+        phases: Of the policy.
+        progress: Told every hundred rows how far the run has come.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        executor: Executor,
+        options: SyncOptions,
+        using: str,
+        phases: Sequence[Phase],
+        progress: Progress | None = None,
+    ) -> None:
+        self.tasks = tasks
+        self.executor = executor
+        self.options = options
+        self.using = using
+        self.phases = phases
+        self.last_committed = ""
+        self._progress = progress
+        self._rows_read = 0
+        self._bytes_done = 0
+        self._bytes_total = sum(task.source.size for task in tasks) * max(len(phases), 1)
+
+    @property
+    def commits_batches(self) -> bool:
+        """Whether each batch is a transaction of its own (rule T3)."""
+        return not self.options.as_transaction and not self.options.dry_run
+
+    def execute(self) -> None:
+        """
+        Run every phase over every source.
+
+        Raises:
+            Stop: One row too many failed.
+            Aborted: With a transaction per batch, a batch had failed rows, and they are not to be skipped.
+            SourceError, TransientError: The run cannot go on.
+        """
+        settling = settling_phase(self.phases)
+        for number in range(len(self.phases)):
+            for task in self.tasks:
+                self._run_source(task, number)
+            if number == settling:
+                with self._boundary(""):
+                    self.executor.settle(self.decode)
+        self.finish()
+
+    def finish(self) -> None:
+        """Move the sequences of models that got explicit primary keys past them (rule C3)."""
+        if self.options.dry_run:
+            return
+        models = [
+            concrete_model(task.model)
+            for task in self.tasks
+            if concrete_model(task.model) in self.executor.inserted and _writes_numbered_key(task)
+        ]
+        connection = connections[self.using]
+        statements = connection.ops.sequence_reset_sql(no_style(), models) if models else []
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def _run_source(self, task: Task, number: int) -> None:
+        rows = enumerate(task.source)
+        count = 0
+        while batch := list(islice(rows, self.options.batch_size)):
+            line = batch[-1][1].number
+            with self._boundary(f"{task.source.name}:{line}"):
+                for ordinal, row in batch:
+                    self._run_row(task, number, Place(task.number, ordinal, row.number), row)
+                    self._tell(task)
+            count += len(batch)
+            logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
+            batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
+        self._bytes_done += task.source.size
+
+    def _boundary(self, last: str) -> AbstractContextManager[Any]:
+        """Give the transaction around one batch, if each has its own."""
+        return self._batch(last) if self.commits_batches else nullcontext()
+
+    def _batch(self, last: str) -> AbstractContextManager[Any]:
+        return _BatchBoundary(self, last)
+
+    def _run_row(self, task: Task, number: int, place: Place, row: Row) -> None:
+        """Run the actions of one row that belong to a phase."""
+        executor = self.executor
+        executor.ledger.see(place)
+        if executor.ledger.kind(place) is OutcomeKind.FAILED or executor.ledger.waits(place):
+            return
+        try:
+            actions = task.decoder.decode(row, place)
+        except RowError as error:
+            executor.fail(place, row, error, {})
+            return
+        if not actions:
+            executor.ledger.note(place, OutcomeKind.IGNORED)
+            executor.details.note(place, REASON, Problem("no-action", "the flags cell is empty: nothing is asked for"))
+            return
+        mine = [action for action in actions if phase_of(self.phases, action) == number]
+        if mine:
+            executor.apply(mine)
+
+    def decode(self, row: Row, place: Place) -> list[Action]:
+        """Give the create and update actions of a row that waited; what it asks for, all phases together."""
+        actions = self.tasks[place.source].decoder.decode(row, place)
+        return [action for action in actions if action.kind is not Kind.DELETE]
+
+    def walk(self) -> Iterator[Action]:
+        """Give the actions of all sources in file order, one by one, for a policy that walks them (rule P1)."""
+        for task in self.tasks:
+            for ordinal, row in enumerate(task.source):
+                place = Place(task.number, ordinal, row.number)
+                self.executor.ledger.see(place)
+                if self.executor.ledger.kind(place) is OutcomeKind.FAILED:
+                    continue
+                self._tell(task)
+                try:
+                    actions = task.decoder.decode(row, place)
+                except RowError as error:
+                    self.executor.fail(place, row, error, {})
+                    continue
+                yield from actions
+
+    def close_accounts(self) -> None:
+        """Give an outcome to the rows that no phase has run, so that the counts add up (rule O1)."""
+        for task in self.tasks:
+            untouched = set(self.executor.ledger.untouched(task.number))
+            if not untouched:
+                continue
+            try:
+                for ordinal, row in enumerate(task.source):
+                    if ordinal in untouched:
+                        self._ignore(Place(task.number, ordinal, row.number))
+            except SourceError:  # it is what ended the run; the rows before it were read
+                for ordinal in untouched:
+                    self._ignore(Place(task.number, ordinal, 0))
+
+    def _ignore(self, place: Place) -> None:
+        if self.executor.ledger.kind(place) is None:
+            self.executor.ledger.note(place, OutcomeKind.IGNORED)
+            problem = Problem("not-executed", "the run ended, or its policy passed over the row, before it was applied")
+            self.executor.details.note(place, REASON, problem)
+
+    def _tell(self, task: Task) -> None:
+        self._rows_read += 1
+        if self._progress is not None and self._rows_read % _TELL_EVERY == 0:
+            self._progress(self._rows_read, self._bytes_done + task.source.position, self._bytes_total)
+
+
+class _BatchBoundary:
+    """The transaction around one batch, when each batch is committed by itself (rules T3, T4)."""
+
+    def __init__(self, run: Run, last: str) -> None:
+        self._run = run
+        self._last = last
+        self._atomic = transaction.atomic(using=run.using)
+        self._failed = run.executor.failed
+
+    def __enter__(self) -> None:
+        self._atomic.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        run = self._run
+        if error[0] is None and run.executor.failed > self._failed and run.options.on_error != "skip":
+            aborted = Aborted()
+            self._atomic.__exit__(Aborted, aborted, None)
+            raise aborted
+        self._atomic.__exit__(*error)
+        if error[0] is None and self._last:
+            run.last_committed = self._last
+
+
+def _writes_numbered_key(task: Task) -> bool:
+    model = concrete_model(task.model)
+    return any(is_numbered_key(field_of(model, column.attname)) for column in task.decoder.layout.fields)

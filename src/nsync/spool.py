@@ -1,0 +1,25 @@
+"""Temporary databases on disk, for what must not be held in memory: details, failed rows, waiting rows."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from typing import Any
+
+
+def open_spool(schema: str) -> sqlite3.Connection:
+    """Give a new temporary database, which spills to disk by itself and goes when it is closed."""
+    spool = sqlite3.connect("", isolation_level=None)  # "": a temporary file, private to this connection
+    spool.executescript(schema)
+    return spool
+
+
+def pack(values: tuple[object, ...]) -> bytes:
+    """Give values as bytes."""
+    return pickle.dumps(tuple(values))
+
+
+def unpack(packed: bytes) -> tuple[Any, ...]:
+    """Give back what `pack` was given."""
+    values: tuple[Any, ...] = pickle.loads(packed)  # noqa: S301  # written by pack() in this process, nowhere else
+    return values

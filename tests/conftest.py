@@ -1,0 +1,50 @@
+"""What every test sees: the chosen database, what needs a service or the real data, and what was left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.services import REQUIRE_SERVICES, TEST_DATABASE, why_absent
+
+REAL_DATA = Path(os.environ.get("NSYNC_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def pytest_report_header() -> str:
+    """Say which database this run uses."""
+    return f"database: {TEST_DATABASE} (NSYNC_TEST_DB)"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this run cannot do; with ``NSYNC_REQUIRE_SERVICES=1`` an absent service is a failure instead."""
+    for marker in item.iter_markers("database"):
+        if TEST_DATABASE not in marker.args:
+            pytest.skip(f"only on {' and '.join(marker.args)}")
+    for marker in item.iter_markers("service"):
+        for service in marker.args:
+            why = why_absent(service)
+            if why and REQUIRE_SERVICES:
+                pytest.fail(f"{service} is required and does not answer: {why}")
+            if why:
+                pytest.skip(f"{service} does not answer")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what was left out, and why, so that a skip is never overlooked."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"left out on {TEST_DATABASE}: {count} × {reason}")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Give the folder of public files that some tests sync; the test is skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("the folder of real data is absent (NSYNC_TEST_DATA)")
+    return REAL_DATA
