@@ -14,7 +14,7 @@ PYENV_PATH = $(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/3.1*/bin))
 
 .PHONY: demo test lint tox bench docs clean
 
-demo: $(VENV)/.test
+demo: $(VENV)/.demo
 	$(BIN)/python example_project/demo.py
 
 test: $(VENV)/.test
@@ -44,10 +44,14 @@ $(BIN)/python:
 	python=$$($(FIND_PYTHON)) && $$python -m venv --clear $(VENV)
 
 # Stamps: what is installed stays installed until the packaging changes.
+$(VENV)/.demo: setup.py pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
 $(VENV)/.test: setup.py pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 
 $(VENV)/.dev: setup.py pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@ $(VENV)/.test
+	touch $@ $(VENV)/.test $(VENV)/.demo

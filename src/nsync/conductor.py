@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, connections, router
 from django.db.models import Model
 
@@ -170,11 +171,7 @@ class _Conductor:
         is_committed = False
         try:
             with self._transaction():
-                for task in self.tasks:
-                    if not self.identities.system(task.system):
-                        ExternalSystem._base_manager.using(self.using).get_or_create(
-                            name=task.system, defaults={"description": task.system}
-                        )
+                self._create_systems()
                 self._execute()
                 self.run.close_accounts()
                 if self._must_roll_back():
@@ -186,8 +183,20 @@ class _Conductor:
             self.error = str(error)
         except DatabaseError as error:
             self.error = f"the database refuses: {' '.join(str(error).split())}"
+        if not is_committed:
+            ContentType.objects.clear_cache()  # types first seen in this run are gone with its transaction
         self.run.close_accounts()
         return self._report(is_committed)
+
+    def _create_systems(self) -> None:
+        for name in dict.fromkeys(task.system for task in self.tasks):
+            if self.identities.system(name):
+                continue
+            system, _ = ExternalSystem._base_manager.using(self.using).get_or_create(
+                name=name, defaults={"description": name}
+            )
+            if system.name != name:  # MariaDB and MySQL fold case in a unique column
+                raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
 
     def _execute(self) -> None:
         try:
@@ -212,7 +221,6 @@ class _Conductor:
 
         self.policy(Walk(self.run.walk, make)).execute()
         self.executor.settle(self.run.decode)
-        self.run.finish()
 
     def _transaction(self) -> AbstractContextManager[Any]:
         """Give the transaction around the run (rule T3), and the policy's own boundary inside it."""

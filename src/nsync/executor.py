@@ -62,7 +62,6 @@ class Executor:
         self.displaced = 0
         self.failed = 0
         self.writes = False
-        self.inserted: set[type[Model]] = set()  # models that got new objects
         self.diffs: list[FieldDiff] = []
         self.changed_fields: Counter[str] = Counter()
 
@@ -78,6 +77,8 @@ class Executor:
             TransientError: The database gave up.
         """
         first = actions[0]
+        if self.is_out(first.place):
+            return None
         try:
             plan, written = self._attempt(actions, Circumstances(was_created=self._was_created(first.place)))
         except RowError as error:
@@ -85,9 +86,17 @@ class Executor:
             return None
         except Wait as wait:
             self.ledger.wait(first.place, True)
-            self.waiting.add_row(first.place, first.row, wait.problem, is_key=wait.is_key)
+            self._let_wait(first, wait)
             return None
         return self._record(first, plan, written)
+
+    def is_out(self, place: Place) -> bool:
+        """Whether a row takes no part in what comes: it failed, or it waits whole."""
+        return self.ledger.kind(place) is OutcomeKind.FAILED or self.ledger.waits(place)
+
+    def _let_wait(self, action: Action, wait: Wait) -> None:
+        problem = _told(wait.problem, action.columns)
+        self.waiting.add_row(action.place, action.row, problem, is_key=wait.is_key)
 
     def _was_created(self, place: Place) -> bool:
         return self.ledger.kind(place) is OutcomeKind.CREATED
@@ -141,8 +150,6 @@ class Executor:
 
     def _note_change(self, change: Change) -> None:
         self.writes = True
-        if change.kind is ChangeKind.INSERT:
-            self.inserted.add(change.target.model)
         if not self.options.dry_run or change.kind is not ChangeKind.UPDATE:
             return
         for name, new in {**change.after, **change.properties}.items():
@@ -163,8 +170,7 @@ class Executor:
         self.ledger.note(place, OutcomeKind.FAILED)
         self.ledger.wait(place, False)
         for problem in error.problems:
-            header = columns.get(problem.column) or columns.get(f"{problem.column}_id") or problem.column
-            self.details.note(place, ERROR, problem._replace(column=header))
+            self.details.note(place, ERROR, _told(problem, columns))
         self.details.reject(place, row)
         self.failed += 1
         limit = self.options.error_limit
@@ -220,7 +226,7 @@ class Executor:
         try:
             plan, written = self._attempt(actions, circumstances)
         except Wait as wait:
-            self.waiting.add_row(place, waiting.row, wait.problem, is_key=wait.is_key)
+            self._let_wait(actions[0], wait)
             return False
         except RowError as error:
             self.waiting.forget_row(place)
@@ -257,6 +263,12 @@ class Executor:
         if not waiting.superseded:
             self._record(action, plan._replace(named=()), written)
         return True
+
+
+def _told(problem: Problem, columns: Mapping[str, str]) -> Problem:
+    """Name the column as the file does: planning and databases know only fields."""
+    header = columns.get(problem.column) or columns.get(f"{problem.column}_id") or problem.column
+    return problem._replace(column=header)
 
 
 def _real(target: ObjectId, written: Written) -> ObjectId:

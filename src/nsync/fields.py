@@ -39,6 +39,15 @@ def is_text(field: Any) -> bool:
     return isinstance(field, _TEXT_CLASSES) or field.get_internal_type() in _TEXT_TYPES
 
 
+def empty_text(field: Any) -> object:
+    """Give the empty text as the field gives it back: ``''``, unless its class has a type of its own."""
+    try:
+        value = field.to_python("")
+    except Exception:  # the code is not ours; its column holds text all the same
+        return ""
+    return "" if value is None else value
+
+
 def is_exact_text(field: Any) -> bool:
     """
     Whether the field holds text that compares exactly (rule I3).

@@ -43,3 +43,12 @@ class Identities:
     def content_type(self, model: type[Model]) -> int:
         """Give the primary key of the content type of a concrete model (rule I1)."""
         return int(ContentType.objects.db_manager(self.using).get_for_model(concrete_model(model)).pk)
+
+    def known_content_type(self, model: type[Model]) -> int:
+        """Give the primary key of a content type without making one; 0 if there is none: no mapping names it then."""
+        meta = concrete_model(model)._meta
+        try:
+            found = ContentType.objects.db_manager(self.using).get_by_natural_key(meta.app_label, str(meta.model_name))
+        except ContentType.DoesNotExist:
+            return 0
+        return int(found.pk)

@@ -9,9 +9,9 @@ from typing import Literal
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOptions:
     """
-    What one run was asked to do; passed whole, so that no call carries fourteen arguments.
+    What one run is asked to do.
 
-    Each attribute is the command option of the same name; ``docs/reference/options.rst`` explains them.
+    Each attribute is the command option of the same name; the reference of the options explains them.
     """
 
     # reading

@@ -60,9 +60,9 @@ class SyncPolicy:
                 self._settle()
 
     def _settle(self) -> None:
-        executors = {id(action.executor): action.executor for action in self.actions}
-        for executor in executors.values():
-            executor.settle()
+        one_each = {id(action.executor): action for action in self.actions}
+        for action in one_each.values():
+            action.settle()
 
     def boundary(self, using: str) -> AbstractContextManager[Any]:
         """Give the transaction around the whole run on a database; none by default."""

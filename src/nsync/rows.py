@@ -17,6 +17,7 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING  # an absent cell; an empty cell is "" and a database null is None
+REJECTS_COLUMNS: Final = ("nsync_line", "nsync_code", "nsync_message")  # last in a rejects file (rule O3)
 
 
 class Row(NamedTuple):

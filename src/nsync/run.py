@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from django.core.management.color import no_style
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
@@ -18,7 +17,6 @@ from nsync.changes import OutcomeKind
 from nsync.decode.decoder import Decoder
 from nsync.errors import Problem, RowError, SourceError
 from nsync.executor import Executor
-from nsync.fields import concrete_model, field_of, is_numbered_key
 from nsync.options import SyncOptions
 from nsync.policies import Phase, phase_of, settling_phase
 from nsync.read.base import Source
@@ -101,32 +99,24 @@ class Run:
             if number == settling:
                 with self._boundary(""):
                     self.executor.settle(self.decode)
-        self.finish()
-
-    def finish(self) -> None:
-        """Move the sequences of models that got explicit primary keys past them (rule C3)."""
-        if self.options.dry_run:
-            return
-        models = [
-            concrete_model(task.model)
-            for task in self.tasks
-            if concrete_model(task.model) in self.executor.inserted and _writes_numbered_key(task)
-        ]
-        connection = connections[self.using]
-        statements = connection.ops.sequence_reset_sql(no_style(), models) if models else []
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
 
     def _run_source(self, task: Task, number: int) -> None:
         rows = enumerate(task.source)
-        count = 0
-        while batch := list(islice(rows, self.options.batch_size)):
-            line = batch[-1][1].number
+        count = position = 0
+        while True:
+            batch, error = _read_batch(rows, self.options.batch_size)
+            if not (batch or error):
+                break
+            line = batch[-1][1].number if batch else 0
+            # A whole batch is read before its first row is run: progress is told evenly over its rows.
+            step = (task.source.position - position) / max(len(batch), 1)
             with self._boundary(f"{task.source.name}:{line}"):
-                for ordinal, row in batch:
+                for done, (ordinal, row) in enumerate(batch, start=1):
                     self._run_row(task, number, Place(task.number, ordinal, row.number), row)
-                    self._tell(task)
+                    self._tell(position + round(done * step))
+                if error is not None:
+                    raise error
+            position = task.source.position
             count += len(batch)
             logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
             batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
@@ -141,22 +131,25 @@ class Run:
 
     def _run_row(self, task: Task, number: int, place: Place, row: Row) -> None:
         """Run the actions of one row that belong to a phase."""
+        mine = [action for action in self._actions(task, place, row) if phase_of(self.phases, action) == number]
+        if mine:
+            self.executor.apply(mine)
+
+    def _actions(self, task: Task, place: Place, row: Row) -> Sequence[Action]:
+        """Count a row and decode it; one that fails, waits or asks for nothing has no actions."""
         executor = self.executor
         executor.ledger.see(place)
-        if executor.ledger.kind(place) is OutcomeKind.FAILED or executor.ledger.waits(place):
-            return
+        if executor.is_out(place):
+            return ()
         try:
             actions = task.decoder.decode(row, place)
         except RowError as error:
             executor.fail(place, row, error, {})
-            return
+            return ()
         if not actions:
             executor.ledger.note(place, OutcomeKind.IGNORED)
             executor.details.note(place, REASON, Problem("no-action", "the flags cell is empty: nothing is asked for"))
-            return
-        mine = [action for action in actions if phase_of(self.phases, action) == number]
-        if mine:
-            executor.apply(mine)
+        return actions
 
     def decode(self, row: Row, place: Place) -> list[Action]:
         """Give the create and update actions of a row that waited; what it asks for, all phases together."""
@@ -167,30 +160,20 @@ class Run:
         """Give the actions of all sources in file order, one by one, for a policy that walks them (rule P1)."""
         for task in self.tasks:
             for ordinal, row in enumerate(task.source):
-                place = Place(task.number, ordinal, row.number)
-                self.executor.ledger.see(place)
-                if self.executor.ledger.kind(place) is OutcomeKind.FAILED:
-                    continue
-                self._tell(task)
-                try:
-                    actions = task.decoder.decode(row, place)
-                except RowError as error:
-                    self.executor.fail(place, row, error, {})
-                    continue
-                yield from actions
+                self._tell(task.source.position)
+                yield from self._actions(task, Place(task.number, ordinal, row.number), row)
 
     def close_accounts(self) -> None:
         """Give an outcome to the rows that no phase has run, so that the counts add up (rule O1)."""
         for task in self.tasks:
-            untouched = set(self.executor.ledger.untouched(task.number))
-            if not untouched:
+            ledger = self.executor.ledger
+            if next(ledger.untouched(task.number), None) is None:
                 continue
             try:
-                for ordinal, row in enumerate(task.source):
-                    if ordinal in untouched:
-                        self._ignore(Place(task.number, ordinal, row.number))
+                for ordinal, row in zip(range(ledger.rows(task.number)), task.source, strict=False):
+                    self._ignore(Place(task.number, ordinal, row.number))
             except SourceError:  # it is what ended the run; the rows before it were read
-                for ordinal in untouched:
+                for ordinal in ledger.untouched(task.number):
                     self._ignore(Place(task.number, ordinal, 0))
 
     def _ignore(self, place: Place) -> None:
@@ -199,10 +182,21 @@ class Run:
             problem = Problem("not-executed", "the run ended, or its policy passed over the row, before it was applied")
             self.executor.details.note(place, REASON, problem)
 
-    def _tell(self, task: Task) -> None:
+    def _tell(self, position: int) -> None:
+        """Count a row as run; from time to time, say so. The position is in bytes, in the current source."""
         self._rows_read += 1
         if self._progress is not None and self._rows_read % _TELL_EVERY == 0:
-            self._progress(self._rows_read, self._bytes_done + task.source.position, self._bytes_total)
+            self._progress(self._rows_read, self._bytes_done + position, self._bytes_total)
+
+
+def _read_batch(rows: Iterator[tuple[int, Row]], size: int) -> tuple[list[tuple[int, Row]], SourceError | None]:
+    """Read the next rows, numbered, and what ended them: rows before an unreadable one count as any others (T4)."""
+    batch: list[tuple[int, Row]] = []
+    try:
+        batch.extend(islice(rows, size))
+    except SourceError as error:
+        return batch, error
+    return batch, None
 
 
 class _BatchBoundary:
@@ -226,8 +220,3 @@ class _BatchBoundary:
         self._atomic.__exit__(*error)
         if error[0] is None and self._last:
             run.last_committed = self._last
-
-
-def _writes_numbered_key(task: Task) -> bool:
-    model = concrete_model(task.model)
-    return any(is_numbered_key(field_of(model, column.attname)) for column in task.decoder.layout.fields)

@@ -7,9 +7,16 @@ import sqlite3
 from typing import Any
 
 
+class _Spool(sqlite3.Connection):
+    """Closes itself with what it belongs to: a report can be asked for its details as long as it lives."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def open_spool(schema: str) -> sqlite3.Connection:
     """Give a new temporary database, which spills to disk by itself and goes when it is closed."""
-    spool = sqlite3.connect("", isolation_level=None)  # "": a temporary file, private to this connection
+    spool = sqlite3.connect("", isolation_level=None, factory=_Spool)  # "": a temporary file, private to this connection
     spool.executescript(schema)
     return spool
 

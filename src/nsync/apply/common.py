@@ -13,6 +13,7 @@ from django.db.models import DO_NOTHING, Model
 
 from nsync.apply.base import Changed, Written
 from nsync.apply.refusals import refusal
+from nsync.apply.sequences import move_sequence
 from nsync.changes import Change, ChangeKind, New, ObjectId
 from nsync.equality import same
 from nsync.errors import NsyncError, Problem, RowError
@@ -104,6 +105,7 @@ class RowWriter(ABC):
         assert isinstance(change.target.pk, New)  # an INSERT's target is always new
         self._keys[change.target.pk] = instance.pk
         self._instances[change.target] = instance
+        move_sequence(change, instance, self.using)
         self._made.append(change)
 
     def _known(self, value: object) -> object:
@@ -160,14 +162,20 @@ class RowWriter(ABC):
     def _map(self, change: Change) -> None:
         mapping = change.mapping
         assert mapping is not None  # every MAP and UNMAP carries one
-        object_id = str(self._pk(change.target))
-        if not self._mapping_rows(change).update(object_id=object_id):
-            ExternalKeyMapping._base_manager.using(self.using).create(
-                external_system_id=self._identities.system(mapping.system),
-                content_type_id=self._identities.content_type(mapping.model),
-                external_key=mapping.key,
-                object_id=object_id,
-            )
+        row = ExternalKeyMapping(
+            external_system_id=self._identities.system(mapping.system),
+            content_type_id=self._identities.content_type(mapping.model),
+            external_key=mapping.key,
+            object_id=str(self._pk(change.target)),
+        )
+        # One statement, whether the key is new or was stale; MariaDB and MySQL find by themselves what is unique.
+        names_target = connections[self.using].features.supports_update_conflicts_with_target
+        ExternalKeyMapping._base_manager.using(self.using).bulk_create(
+            [row],
+            update_conflicts=True,
+            update_fields=["object_id"],
+            unique_fields=["external_system", "content_type", "external_key"] if names_target else None,
+        )
         self._made.append(change)
 
     def _check_deferred(self, changes: Sequence[Change]) -> None:
@@ -182,16 +190,25 @@ class RowWriter(ABC):
 
 
 def _unguarded_tables(changes: Sequence[Change]) -> list[str]:
-    """Name the tables whose rows a deletion leaves pointing to nothing (``DO_NOTHING``)."""
-    removed = {other.model for change in changes if change.kind is ChangeKind.DELETE for other in change.others}
-    return sorted(
-        {
-            relation.related_model._meta.db_table
-            for model in removed
-            for relation in model._meta.related_objects
-            if relation.on_delete is DO_NOTHING
-        }
-    )
+    """Name the tables whose rows may point to nothing now: ``DO_NOTHING``, or another value of their ``to_field``."""
+    relations: set[Any] = set()
+    for change in changes:
+        if change.kind is ChangeKind.DELETE:
+            for model in {other.model for other in change.others}:
+                relations.update(other for other in _relations_to(model) if other.on_delete is DO_NOTHING)
+        elif change.kind is ChangeKind.UPDATE:
+            model = change.target.model
+            relations.update(other for other in _relations_to(model) if other.field.target_field.attname in change.after)
+    return sorted({relation.related_model._meta.db_table for relation in relations})
+
+
+def _relations_to(model: type[Model]) -> list[Any]:
+    """Give the foreign keys that point to a model, also those without a name on its side, as their other sides."""
+    return [
+        field
+        for field in model._meta.get_fields(include_hidden=True)
+        if field.auto_created and not field.concrete and (field.one_to_many or field.one_to_one)
+    ]
 
 
 def _is_as_planned(instance: Model, stored: Mapping[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from django.db.models import Model
@@ -9,7 +10,8 @@ from django.db.models import Model
 from nsync.apply.common import RowWriter
 from nsync.changes import Change, ChangeKind
 from nsync.equality import same
-from nsync.fields import field_of, fills_itself
+from nsync.errors import Problem, RowError
+from nsync.fields import field_of, fills_itself, is_text
 
 
 class ObjectWriter(RowWriter):
@@ -21,6 +23,8 @@ class ObjectWriter(RowWriter):
         instance = self._new_instance(change)
         for name, text in change.properties.items():
             setattr(instance, name, text)
+        if change.properties:
+            _check_lengths(instance, _columns(instance))
         self._validate(instance)
         if _overrides(instance, "save"):
             instance.save()
@@ -31,6 +35,8 @@ class ObjectWriter(RowWriter):
     def _update(self, change: Change) -> None:
         instance = self._current(change)
         before = _columns(instance)
+        if change.properties:  # a setter may change a list or a dict in place
+            before = {name: _copied(value) for name, value in before.items()}
         for attname, value in change.after.items():
             setattr(instance, attname, self._known(value))
         for name, text in change.properties.items():
@@ -42,6 +48,8 @@ class ObjectWriter(RowWriter):
         }
         if not after:  # a property that changed no field: nothing to save (rules A7, V6)
             return
+        if change.properties:
+            _check_lengths(instance, after)
         self._validate(instance)
         if _overrides(instance, "save"):
             instance.save()
@@ -83,6 +91,20 @@ def _columns(instance: Model) -> dict[str, Any]:
         for field in instance._meta.concrete_fields
         if not field.generated and field.attname not in deferred
     }
+
+
+def _copied(value: Any) -> Any:
+    return deepcopy(value) if isinstance(value, (dict, list, set)) else value
+
+
+def _check_lengths(instance: Model, columns: dict[str, Any]) -> None:
+    """Refuse text that a setter made longer than its column: SQLite would take it (rule V4)."""
+    for attname, value in columns.items():
+        field = field_of(type(instance), attname)
+        limit = field.max_length if is_text(field) and field.get_internal_type() != "TextField" else None
+        if limit is not None and isinstance(value, str) and len(value) > limit:
+            message = f"{field.name} gets {len(value)} characters from a property; it holds {limit}"
+            raise RowError(Problem("too-long", message, attname))
 
 
 def _names(instance: Model, attnames: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from django.db.models import Model, ProtectedError, Q, RestrictedError, UniqueCo
 
 from nsync.changes import Change, ChangeKind, New
 from nsync.errors import NsyncError, Problem, RowError, TransientError
-from nsync.fields import attnames, field_of
+from nsync.fields import field_of
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 
@@ -80,23 +80,30 @@ def _held(change: Change, identities: Identities) -> Problem | None:
     """Name the object that has a unique value already, and its key (rule A4)."""
     model = change.target.model
     values = {**change.stored, **change.after}
-    for names in _unique_sets(model):
+    for owner, names in _unique_sets(model):
         wanted = {name: values.get(name) for name in names}
         if any(value is None or isinstance(value, New) for value in wanted.values()):
             continue
-        rows = model._base_manager.using(identities.using).filter(**wanted)
+        rows = owner._base_manager.using(identities.using).filter(**wanted)
         if not isinstance(change.target.pk, New):
             rows = rows.exclude(pk=change.target.pk)
         holder = rows.values_list("pk", flat=True).first()
         if holder is not None:
-            return _problem(model, wanted, holder, identities)
+            return _problem(owner, {owner, model}, wanted, holder, identities)
     return None
 
 
-def _problem(model: type[Model], wanted: Mapping[str, object], holder: object, identities: Identities) -> Problem:
+def _problem(
+    model: type[Model],
+    family: Iterable[type[Model]],
+    wanted: Mapping[str, object],
+    holder: object,
+    identities: Identities,
+) -> Problem:
+    """Name the holder by the model whose table has the constraint, and by a key of whichever model of the family."""
     mapping = (
         ExternalKeyMapping._base_manager.using(identities.using)
-        .filter(content_type_id=identities.content_type(model), object_id=str(holder))
+        .filter(content_type__in=[identities.content_type(other) for other in family], object_id=str(holder))
         .values_list("external_system__name", "external_key")
         .first()
     )
@@ -107,20 +114,16 @@ def _problem(model: type[Model], wanted: Mapping[str, object], holder: object, i
     return Problem("unique", message, first, str(value))
 
 
-def _unique_sets(model: type[Model]) -> Iterable[tuple[str, ...]]:
-    """Give the sets of columns that are unique together, by attname."""
-    known = set(attnames(model))
-    for field in model._meta.concrete_fields:
-        if field.unique:
-            yield (field.attname,)
-    groups: list[tuple[str, ...]] = [tuple(group) for group in model._meta.unique_together]
-    for parent in (model, *model._meta.get_parent_list()):
+def _unique_sets(model: type[Model]) -> Iterable[tuple[type[Model], tuple[str, ...]]]:
+    """Give the sets of columns that are unique together, by attname, each with the model whose table has them."""
+    for owner in (model, *model._meta.get_parent_list()):
+        yield from ((owner, (field.attname,)) for field in owner._meta.local_concrete_fields if field.unique)
+        groups = [tuple(group) for group in owner._meta.unique_together]
         groups += [
             tuple(constraint.fields)
-            for constraint in parent._meta.constraints
+            for constraint in owner._meta.constraints
             if isinstance(constraint, UniqueConstraint) and constraint.fields and constraint.condition in (None, Q())
         ]
-    for group in groups:
-        fields: list[Any] = [model._meta.get_field(name) for name in group]
-        if all(field.attname in known for field in fields):
-            yield tuple(field.attname for field in fields)
+        for group in groups:
+            fields: list[Any] = [owner._meta.get_field(name) for name in group]
+            yield owner, tuple(field.attname for field in fields)

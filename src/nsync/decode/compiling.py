@@ -42,6 +42,7 @@ class _Target(NamedTuple):
     header: str
     name: str  # after --map
     is_mapped: bool
+    is_control: bool = False
 
 
 def compile_layout(
@@ -132,10 +133,13 @@ class _Compiler:
         key_header = self.options.external_key_column
         if key_header is not None and key_header not in self.header:
             raise ConfigError(f"--external-key-column: no column {key_header!r}{_nearest(key_header, self.header)}")
+        dropped = {header for header, targets in mapped.items() if not any(targets)}
+        if key_header in dropped:
+            raise ConfigError(f"--external-key-column {key_header!r} and --map '{key_header}=' contradict each other")
         for position, header in enumerate(self.header):
-            control = self._control_of(header)
+            control = "" if header in dropped else self._control_of(header)
             if control:
-                yield _Target(position, header, f"{ARROW}{control}", False)
+                yield _Target(position, header, control, False, is_control=True)
             if header in mapped:
                 yield from (_Target(position, header, name, True) for name in mapped[header] if name)
             elif header and not control and not header.startswith(_OURS):
@@ -158,7 +162,7 @@ class _Compiler:
             uses = [target for target in targets if target.header == header]
             if not uses:
                 continue
-            if any(target.is_mapped or target.name.startswith(ARROW) or self._is_known(target.name) for target in uses):
+            if any(target.is_mapped or target.is_control or self._is_known(target.name) for target in uses):
                 raise ConfigError(f"column {header!r} stands twice in the header; drop both with --map '{header}='")
             self.notes.append(Problem("duplicate-ignored", "the name stands twice; ignored", header))
             targets[:] = [target for target in targets if target.header != header]
@@ -169,8 +173,8 @@ class _Compiler:
     def _add(self, target: _Target) -> None:
         """Take in one target: a control, a reference, a field, a lookup or a property."""
         name = target.name
-        if name.startswith(ARROW):
-            self.controls[name.removeprefix(ARROW)] = target.position
+        if target.is_control:
+            self.controls[name] = target.position
             return
         only = self.options.only_columns
         if only and target.header not in only and name not in only and not target.header.startswith("--set "):
@@ -198,6 +202,8 @@ class _Compiler:
 
     def _property(self, name: str) -> bool:
         """Whether the name is an attribute with a setter that is no field (rule C3)."""
+        if name.startswith("_"):  # Python's own __class__ and __dict__ have setters too
+            return False
         found = inspect.getattr_static(self.model, name, None)
         if isinstance(found, property):
             return found.fset is not None
@@ -241,6 +247,7 @@ class _Compiler:
 
     def _add_plain_relation(self, target: _Target, field: Any) -> None:
         """A relation column without ``=>`` holds the related primary key or to_field (rule R1)."""
+        self.guard.check([field], target.header, target.name)
         if is_parent_link(field) or getattr(field, "parent_link", False):
             self._note("primary-key-ignored", f"{target.name} ties the object to its parent row; ignored", target)
             return
@@ -268,12 +275,13 @@ class _Compiler:
         self.operands[f"{relation}{ARROW}{split_header(name)[2]}"] = operand
 
     def _add_unknown(self, target: _Target) -> None:
-        """Rule C3: ignored and said once, or an error with ``--strict``."""
+        """Rule C3: ignored and said once, or an error with ``--strict`` and for a target that an option names."""
         names = [field.name for field in self.model._meta.get_fields() if not getattr(field, "hidden", False)]
-        names += [name for name in dir(self.model) if isinstance(inspect.getattr_static(self.model, name), property)]
+        names += [name for name in dir(self.model) if self._property(name)]
         message = f"no such field on {self.model._meta.object_name}{_nearest(target.name, names)}"
-        if self.options.strict:
-            raise ConfigError(f"{target.header}: {message}")
+        if self.options.strict or target.is_mapped:
+            is_renamed = target.is_mapped and not target.header.startswith("--set ")
+            raise ConfigError(f"{target.header}{f' → {target.name}' if is_renamed else ''}: {message}")
         self._note("unknown-column", message, target)
 
     def _note(self, code: str, message: str, target: _Target) -> None:
@@ -284,8 +292,9 @@ class _Compiler:
         if not (self.fields or self.properties or self.references or self.operands or _KEY in self.controls):
             names = ", ".join(name for name in self.header if name) or "none"
             notes = "; ".join(f"{note.column}: {note.message}" for note in self.notes)
+            found = f"{names} ({notes})" if notes else names
             raise ConfigError(
-                f"no column of the header is a field of {self.model._meta.label}: {names}{f' ({notes})' if notes else ''}. "
+                f"no column of the header is a field of {self.model._meta.label}: {found}. "
                 "Is the delimiter right (--delimiter), and does the file have a header row (--header)?"
             )
         if _FLAGS not in self.controls and self.options.action_flags is None:

@@ -21,6 +21,14 @@ def read_cell(convert: Callable[[object], object], cell: object, column: str) ->
         raise RowError(Problem(error.code, error.message, column, shown(cell))) from None
 
 
+def read_key(cell: object, column: str) -> str:
+    """Give the key of a system that a cell holds (rules I1, R2); raises RowError for what no database can compare."""
+    key = str(cell).strip()
+    if "\0" in key:
+        raise RowError(Problem("nul-character", "a key cannot hold a NUL character", column, shown(key)))
+    return key
+
+
 def shown(cell: object) -> str:
     """Give a cell's text as messages show it: not longer than a line."""
     text = str(cell)

@@ -71,7 +71,7 @@ class Decoder:
     def _cells(self, row: Row, problems: list[Problem]) -> tuple[list[object], frozenset[int]]:
         """Give the cells, constants last, with the null marker read as empty (rules C4, C5)."""
         layout = self.layout
-        cells = list(row.values[: layout.width])
+        cells = [*row.values[: layout.width], *layout.constants]
         extra = row.values[layout.width :]
         if extra:
             message = f"{len(extra)} cell(s) more than the header has columns; is there a stray delimiter?"
@@ -81,7 +81,7 @@ class Decoder:
         if marker is not None and marker in cells:
             nulls = frozenset(position for position, cell in enumerate(cells) if cell == marker)
             cells = ["" if position in nulls else cell for position, cell in enumerate(cells)]
-        return [*cells, *layout.constants], nulls
+        return cells, nulls
 
     def _flags(self, cells: list[object]) -> Flags:
         position = self.layout.flags

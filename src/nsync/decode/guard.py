@@ -45,15 +45,16 @@ class Guard:
             ConfigError: The column is guarded and not allowed.
         """
         for field in fields:
-            forward = getattr(field, "field", field) if getattr(field, "auto_created", False) else field
+            forward = _forward(field)
             through = self._through_of(field)
             if forward not in self._fields and through is None:
                 continue
             label = f"{(through or forward.model)._meta.label}.{forward.name}"
             if not self._allowed.intersection((*names, label)):
+                drop = "" if names[0].startswith("--set ") else f"drop it with --map '{names[0]}=', or "
                 raise ConfigError(
-                    f"column {names[0]!r}: {label} hands out power and is not written, matched or followed. "
-                    f"Drop it with --map '{names[0]}=', or allow it with --allow-column {label}"
+                    f"column {names[0]!r}: {label} hands out power and is not written, matched or followed; "
+                    f"{drop}allow it with --allow-column {label}"
                 )
 
     def _through_of(self, field: Any) -> type[Model] | None:
@@ -64,6 +65,11 @@ class Guard:
         return None
 
 
+def _forward(field: Any) -> Any:
+    """Give the field itself, where a relation is named from its other side."""
+    return getattr(field, "field", field) if getattr(field, "auto_created", False) else field
+
+
 def _guarded_fields() -> Iterable[Any]:
     if apps.is_installed("django.contrib.auth"):
         user = apps.get_model(django_settings.AUTH_USER_MODEL)
@@ -72,6 +78,6 @@ def _guarded_fields() -> Iterable[Any]:
     for label in settings.NEVER_WRITE:
         app_model, _, name = label.rpartition(".")
         try:
-            yield apps.get_model(app_model)._meta.get_field(name)
+            yield _forward(apps.get_model(app_model)._meta.get_field(name))
         except (ValueError, LookupError, FieldDoesNotExist) as error:
             raise ConfigError(f'NSYNC["NEVER_WRITE"]: {label!r} is no app.Model.field ({error})') from None

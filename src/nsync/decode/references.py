@@ -12,7 +12,7 @@ from nsync.actions import EMPTY, Lookup, Reference, Relation
 from nsync.decode.conditions import condition, shown
 from nsync.decode.paths import Path, compile_path
 from nsync.errors import ConfigError
-from nsync.fields import concrete_model, is_parent_link
+from nsync.fields import concrete_model, fills_itself, has_db_default, is_parent_link, is_text
 from nsync.options import SyncOptions
 from nsync.rows import MISSING
 
@@ -116,14 +116,18 @@ def _check_relation(header: str, field: Any) -> None:
     if is_parent_link(field) or getattr(field, "parent_link", False):
         raise _bad(header, "it ties a child to its parent row; sync the child model instead")
     if field.many_to_many:
-        through = _many_field(field).remote_field.through
-        required = [
-            other.name
-            for other in through._meta.concrete_fields
-            if not (other.null or other.has_default() or other.primary_key or other.is_relation or other.blank)
-        ]
+        own = _many_field(field)
+        through = own.remote_field.through
+        ends = (own.m2m_field_name(), own.m2m_reverse_field_name())
+        required = [other.name for other in through._meta.concrete_fields if other.name not in ends and _is_needed(other)]
         if required:
             raise _bad(header, f"{through._meta.label} needs {', '.join(required)} too; sync that model itself")
+
+
+def _is_needed(field: Any) -> bool:
+    """Whether a row cannot be made without a value for the field."""
+    is_filled = field.null or field.has_default() or has_db_default(field) or field.primary_key or field.generated
+    return not (is_filled or fills_itself(field) or is_text(field))
 
 
 def _bad(header: str, reason: str) -> ConfigError:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db import models
 from django.db.models import Model, ProtectedError, RestrictedError
 from django.db.models.deletion import Collector
 
 from nsync.changes import ObjectId
 from nsync.fields import concrete_model
+from nsync.plan.state import Emptied
 
+# Django 6.1 can have the database set it.
+_SET_NULL = (models.SET_NULL, getattr(models, "DB_SET_NULL", models.SET_NULL))
 _NAMED = 3  # how many objects that stand in the way a message names
 
 
@@ -25,26 +30,38 @@ class _Everything(Collector):
         return False
 
 
-def collect(target: ObjectId, using: str) -> tuple[tuple[ObjectId, ...], str]:
+def collect(target: ObjectId, using: str) -> tuple[tuple[ObjectId, ...], tuple[Emptied, ...], str]:
     """
-    Give the objects that go with an object (itself among them), or why Django refuses.
+    Give the objects that go with an object (itself among them) and the foreign keys to them that are emptied.
+
+    The last of the three says why Django refuses, if it does.
 
     Queries: one per relation that points to the models concerned.
     """
     collector = _Everything(using)
     instance = target.model._base_manager.using(using).filter(pk=target.pk).first()
     if instance is None:
-        return (), ""
+        return (), (), ""
     try:
         collector.collect([instance])
     except ProtectedError as error:
-        return (), _refusal(target, error.protected_objects, "PROTECT")
+        return (), (), _refusal(target, error.protected_objects, "PROTECT")
     except RestrictedError as error:
-        return (), _refusal(target, error.restricted_objects, "RESTRICT")
+        return (), (), _refusal(target, error.restricted_objects, "RESTRICT")
     removed = {
         ObjectId(concrete_model(model), other.pk): None for model, others in collector.data.items() for other in others
     }
-    return tuple(removed), ""
+    return tuple(removed), tuple(_emptied(collector.data)), ""
+
+
+def _emptied(removed: Mapping[type[Model], Iterable[Model]]) -> Iterable[Emptied]:
+    for model, others in removed.items():
+        relations: list[Any] = [field for field in model._meta.get_fields(include_hidden=True) if not field.concrete]
+        for relation in relations:
+            if getattr(relation, "on_delete", None) in _SET_NULL:
+                field = relation.field
+                values = frozenset(getattr(other, field.target_field.attname) for other in others)
+                yield Emptied(concrete_model(field.model), field.attname, values)
 
 
 def _refusal(target: ObjectId, others: set[Model], how: str) -> str:

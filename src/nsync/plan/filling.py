@@ -11,6 +11,7 @@ from nsync.equality import same
 from nsync.errors import Problem, RowError
 from nsync.fields import (
     concrete_model,
+    empty_text,
     field_of,
     fills_itself,
     has_db_default,
@@ -57,7 +58,7 @@ def _empty_value(field: Any) -> object:
     if field.null:
         return None
     if is_text(field) and not field.primary_key:
-        return ""
+        return empty_text(field)
     return field.get_default() if field.has_default() else LEAVE
 
 
@@ -91,7 +92,7 @@ def changed_value(
         if not field.null and not is_text(field):
             plan.warn("empty-kept", f"{field.name} cannot be empty; its value stays", column)
             return LEAVE
-        new = None if field.null else ""
+        new = None if field.null else empty_text(field)
     if same(field, old, new):
         return LEAVE
     if field.primary_key:

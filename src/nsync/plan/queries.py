@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import reduce
+from itertools import chain
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from django.db import connections
 from django.db.models import F, Func, Model, Q, Value
 from django.db.models.lookups import Exact
 
-from nsync.actions import EMPTY, Combined, Condition, JsonText, Lookup, Match
+from nsync.actions import EMPTY, Combined, Condition, JsonText, Lookup, Match, Operand
 from nsync.fields import is_text
 
 if TYPE_CHECKING:
@@ -46,27 +47,39 @@ def match_query(match: Match, model: type[Model], using: str, targets: Callable[
     return condition_query(match.condition, model, using)
 
 
+def anded(match: Match) -> tuple[Condition, ...]:
+    """Give the conditions of an expression that only ANDs columns of the model; none if it does more."""
+    if isinstance(match, Operand):
+        return () if match.lookup is not None else (match.condition,)
+    parts = [anded(node) for node in match.nodes]
+    return tuple(chain(*parts)) if match.operator == "&" and all(parts) else ()
+
+
 def condition_query(condition: Condition, model: type[Model], using: str) -> Q:
     """Give the query of one comparison."""
     path, value = condition.path, condition.value
     if value is EMPTY:
-        return _empty_query(path, model)
+        return _empty_query(condition, model, using)
     if isinstance(value, JsonText):
         value = json.loads(value)
-    query = Q(**{f"{path}__{condition.lookup}": value})
+    return _exactly(condition, value, Q(**{f"{path}__{condition.lookup}": value}), using)
+
+
+def _exactly(condition: Condition, value: object, query: Q, using: str) -> Q:
+    """Compare text as bytes too where the database folds it (rule I3)."""
+    # MariaDB and MySQL fold case, accents and trailing blanks; the first half can use an index.
     if condition.is_exact_text and connections[using].vendor == "mysql":
-        # MariaDB and MySQL fold case, accents and trailing blanks; the first half can use an index.
-        query &= Q(Exact(_Bytes(F(path)), _Bytes(Value(value))))
+        query &= Q(Exact(_Bytes(F(condition.path)), _Bytes(Value(value))))
     return query
 
 
-def _empty_query(path: str, model: type[Model]) -> Q:
+def _empty_query(condition: Condition, model: type[Model], using: str) -> Q:
     """Rule I3: an empty value matches '' in text and NULL where that is possible."""
-    field = final_field(model, path)
-    is_null = Q(**{f"{path}__isnull": True})
-    if is_text(field):
-        return Q(**{path: ""}) | is_null if _may_be_null(model, path) else Q(**{path: ""})
-    return is_null if _may_be_null(model, path) else _NOTHING
+    path = condition.path
+    is_null = Q(**{f"{path}__isnull": True}) if _may_be_null(model, path) else _NOTHING
+    if is_text(final_field(model, path)):
+        return _exactly(condition, "", Q(**{path: ""}), using) | is_null
+    return is_null
 
 
 def _fields_on(model: type[Model], path: str) -> list[Any]:

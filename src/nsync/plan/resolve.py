@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
-from nsync.actions import Lookup, Relation
+from nsync.actions import Condition, Lookup, Relation
 from nsync.changes import KeyMapping, ObjectId
 from nsync.fields import attnames, concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.plan.cascade import collect
-from nsync.plan.queries import condition_query, match_query
+from nsync.plan.compiled import CompiledQueries
+from nsync.plan.queries import anded, condition_query, match_query
 from nsync.plan.state import (
     Cascade,
     CascadeOf,
@@ -27,6 +31,8 @@ from nsync.plan.state import (
 )
 
 Answers = dict[Question, Any]
+
+_AT_ONCE = 1_000  # objects that one query asks about: databases limit its parameters
 
 
 class Resolver:
@@ -46,6 +52,7 @@ class Resolver:
         self.using = identities.using
         self._identities = identities
         self._properties = properties
+        self._compiled = CompiledQueries(self.using)
         self._ways: dict[type, Callable[[Any, Answers], Any]] = {
             Linked: self._linked,
             Matched: self._matched,
@@ -65,20 +72,19 @@ class Resolver:
         return concrete_model(model)._base_manager.using(self.using).order_by()
 
     def _linked(self, question: Linked, answers: Answers) -> KeyMapping | None:
-        system = self._identities.system(question.system)
-        rows = ExternalKeyMapping._base_manager.using(self.using).filter(
-            external_system_id=system,
-            content_type=self._identities.content_type(question.model),
-            external_key=question.key,
+        wanted = (
+            _equal("external_system", self._identities.system(question.system)),
+            _equal("content_type", self._identities.content_type(question.model)),
+            _equal("external_key", question.key),
         )
-        for key, object_id in rows.values_list("external_key", "object_id"):
+        for key, object_id in self._rows(ExternalKeyMapping, ("external_key", "object_id"), wanted):
             if key == question.key:  # rule I1: compared exactly, whatever the database's collation
                 return self._mapping(question.system, question.model, key, object_id, answers)
         return None
 
     def _mapping(self, system: str, model: type[Model], key: str, object_id: str, answers: Answers) -> KeyMapping:
         """Give a mapping; its target is None if the object is gone."""
-        target = ObjectId(model, model._meta.pk.to_python(object_id))
+        target = ObjectId(model, _pk_of(model, object_id))
         stored = Stored(target)
         if stored not in answers:
             answers[stored] = self._stored(target)
@@ -86,6 +92,9 @@ class Resolver:
 
     def _matched(self, question: Matched, answers: Answers) -> tuple[ObjectId, ...]:
         model = concrete_model(question.model)
+        conditions = anded(question.match)
+        if conditions and (rows := self._compiled.rows(model, attnames(model), conditions)) is not None:
+            return self._keep(model, rows, answers)
         query = match_query(question.match, model, self.using, lambda lookup: self._pks_found(lookup, answers))
         return self._load(model, query, answers)
 
@@ -94,10 +103,15 @@ class Resolver:
 
     def _load(self, model: type[Model], query: Q, answers: Answers) -> tuple[ObjectId, ...]:
         """Find up to two objects (two stand for more), with their values."""
+        rows = self._objects(model).filter(query).values_list(*attnames(model))
+        return self._keep(model, rows.iterator(chunk_size=100), answers)
+
+    def _keep(self, model: type[Model], rows: Iterable[Sequence[Any]], answers: Answers) -> tuple[ObjectId, ...]:
         found: dict[ObjectId, Mapping[str, object]] = {}
         pk = model._meta.pk.attname
         # Joins to other tables can repeat an object: two different ones are enough to know.
-        for values in self._objects(model).filter(query).values(*attnames(model)).iterator(chunk_size=100):
+        for row in rows:
+            values = dict(zip(attnames(model), row, strict=True))
             found[ObjectId(model, values[pk])] = values
             if len(found) > 1:
                 break
@@ -105,9 +119,21 @@ class Resolver:
             answers[Stored(target)] = self._with_properties(target, stored)
         return tuple(found)
 
+    def _rows(
+        self, model: type[Model], names: tuple[str, ...], conditions: Sequence[Condition]
+    ) -> Iterable[Sequence[Any]]:
+        """Give up to two rows that meet conditions without joins."""
+        rows = self._compiled.rows(model, names, conditions)
+        if rows is not None:
+            return rows
+        query = reduce(and_, (condition_query(condition, model, self.using) for condition in conditions))
+        return self._objects(model).filter(query).values_list(*names)[:2]
+
     def _stored(self, target: ObjectId) -> Mapping[str, object] | None:
-        values = self._objects(target.model).filter(pk=target.pk).values(*attnames(target.model)).first()
-        return None if values is None else self._with_properties(target, values)
+        names = attnames(target.model)
+        for row in self._rows(target.model, names, [_equal("pk", target.pk)]):
+            return self._with_properties(target, dict(zip(names, row, strict=True)))
+        return None
 
     def _with_properties(self, target: ObjectId, values: Mapping[str, object]) -> Mapping[str, object]:
         """Add the text of each property that a column of the run names (rule V6)."""
@@ -120,7 +146,13 @@ class Resolver:
     def _found(self, question: Found, answers: Answers) -> tuple[ObjectId, ...]:
         lookup = question.lookup
         model = concrete_model(lookup.model)
+        if not lookup.key and not question.without:
+            rows = self._compiled.rows(model, attnames(model), lookup.conditions)
+            if rows is not None:
+                return self._keep(model, rows, answers)
         query = Q(pk__in=self._mapped_pks(lookup, model)) if lookup.key else Q()
+        if gone := [other.pk for other in question.without if other.model is model]:
+            query &= ~Q(pk__in=gone)
         for condition in lookup.conditions:
             query &= condition_query(condition, model, self.using)
         return self._load(model, query, answers)
@@ -135,7 +167,7 @@ class Resolver:
             external_system_id=self._identities.system(lookup.system), content_type__in=types, external_key=lookup.key
         )
         return [
-            model._meta.pk.to_python(object_id)
+            _pk_of(model, object_id)
             for key, object_id in rows.values_list("external_key", "object_id")
             if key == lookup.key
         ]
@@ -163,34 +195,51 @@ class Resolver:
 
     def _mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
         family = [target.model, *_parents(target.model), *_children(target.model)]
-        return self._mappings({model: [target.pk] for model in family})
+        return tuple(self._mappings([ObjectId(model, target.pk) for model in family]))
 
-    def _mappings(self, pks: Mapping[type[Model], list[object]]) -> tuple[KeyMapping, ...]:
-        """Give the mappings that point to any of these objects: model → primary keys."""
+    def _mappings(self, targets: Sequence[ObjectId]) -> Iterator[KeyMapping]:
+        """Give the mappings that point to any of these objects."""
+        for start in range(0, len(targets), _AT_ONCE):
+            yield from self._mappings_at_once(targets[start : start + _AT_ONCE])
+
+    def _mappings_at_once(self, targets: Iterable[ObjectId]) -> Iterator[KeyMapping]:
+        pks: dict[type[Model], list[object]] = {}
+        for target in targets:
+            pks.setdefault(target.model, []).append(target.pk)
         query = Q()
         models = {}
         for model, keys in pks.items():
-            content_type = self._identities.content_type(model)
-            models[content_type] = model
-            query |= Q(content_type=content_type, object_id__in=[str(key) for key in keys])
+            # Tables between many-to-many relations go along too, and have no content type as a rule.
+            if content_type := self._identities.known_content_type(model):
+                models[content_type] = model
+                query |= Q(content_type=content_type, object_id__in=[str(key) for key in keys])
+        if not models:
+            return
         rows = ExternalKeyMapping._base_manager.using(self.using).filter(query).order_by("pk")
-        mappings = []
         for system, content_type, key, object_id in rows.values_list(
             "external_system_id", "content_type_id", "external_key", "object_id"
         ):
             model = models[content_type]
             target = ObjectId(model, model._meta.pk.to_python(object_id))
-            mappings.append(KeyMapping(self._identities.system_name(system), model, key, target))
-        return tuple(mappings)
+            yield KeyMapping(self._identities.system_name(system), model, key, target)
 
     def _cascade_of(self, target: ObjectId) -> Cascade:
-        removed, refusal = collect(target, self.using)
+        removed, emptied, refusal = collect(target, self.using)
         if refusal:
             return Cascade((), (), refusal)
-        pks: dict[type[Model], list[object]] = {}
-        for other in removed:
-            pks.setdefault(other.model, []).append(other.pk)
-        return Cascade(removed, self._mappings(pks))
+        return Cascade(removed, tuple(self._mappings(removed)), emptied=emptied)
+
+
+def _equal(name: str, value: object) -> Condition:
+    return Condition(name, "exact", value, is_exact_text=False, column="")
+
+
+def _pk_of(model: type[Model], object_id: str) -> object:
+    """Give the primary key that a mapping holds as text; None, which no object has, if its type is another now."""
+    try:
+        return model._meta.pk.to_python(object_id)
+    except ValidationError:
+        return None
 
 
 def _text_of(instance: Model, name: str) -> str | None:

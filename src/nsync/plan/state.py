@@ -38,6 +38,7 @@ class Found:
     """Which objects does this reference mean? → tuple[ObjectId, ...]; two stand for two or more."""
 
     lookup: Lookup
+    without: frozenset[ObjectId] = frozenset()  # objects that the row removes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,21 @@ class CascadeOf:
 Question = Linked | Matched | Found | Stored | Related | MappingsOf | CascadeOf
 
 
+class Emptied(NamedTuple):
+    """A foreign key that a deletion sets to NULL where it holds one of these values."""
+
+    model: type[Model]
+    attname: str
+    values: frozenset[object]
+
+
 class Cascade(NamedTuple):
     """What the deletion of one object takes along."""
 
     removed: tuple[ObjectId, ...]  # the object itself among them; parent and child rows too
     mappings: tuple[KeyMapping, ...]  # all that point to any of them
     refusal: str = ""  # why Django refuses (PROTECT, RESTRICT), naming what stands in the way
+    emptied: tuple[Emptied, ...] = ()
 
 
 class Unanswered(Exception):
@@ -99,6 +109,8 @@ class State:
     def __init__(self, answers: Mapping[Question, Any]) -> None:
         self._answers = answers  # what the database said
         self._planned: dict[Question, Any] = {}  # what it will say once the planned changes are written
+        self._removed: set[ObjectId] = set()
+        self._emptied: list[Emptied] = []
 
     def _ask(self, question: Question) -> Any:
         if question in self._planned:
@@ -120,13 +132,21 @@ class State:
 
     def found(self, lookup: Lookup) -> tuple[ObjectId, ...]:
         """Give the objects that a reference means."""
-        objects: tuple[ObjectId, ...] = self._ask(Found(lookup))
+        objects: tuple[ObjectId, ...] = self._ask(Found(lookup, frozenset(self._removed)))
         return objects
 
     def stored(self, target: ObjectId) -> Mapping[str, object] | None:
         """Give the values of an object, None if it is gone."""
-        values: Mapping[str, object] | None = self._ask(Stored(target))
-        return values
+        question = Stored(target)
+        values: Mapping[str, object] | None = self._ask(question)
+        if values is None or question in self._planned:
+            return values
+        emptied = {
+            attname: None
+            for model, attname, held in self._emptied
+            if issubclass(target.model, model) and values[attname] in held
+        }
+        return {**values, **emptied} if emptied else values
 
     def values(self, target: ObjectId) -> Mapping[str, object]:
         """Give the values of an object that is known to exist."""
@@ -138,7 +158,7 @@ class State:
         if isinstance(target.pk, New) and question not in self._planned:
             return frozenset()
         objects: frozenset[ObjectId] = self._ask(question)
-        return objects
+        return objects - self._removed
 
     def mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
         """Give the mappings of an object and of its parent and child rows."""
@@ -163,11 +183,16 @@ class State:
                 **change.properties,
             }
         elif change.kind is ChangeKind.DELETE:
-            self._planned[Stored(change.target)] = None
+            self._absorb_removal(change)
         elif change.kind in (ChangeKind.MAP, ChangeKind.UNMAP):
             self._absorb_mapping(change)
         else:
             self._absorb_relation(change)
+
+    def _absorb_removal(self, change: Change) -> None:
+        self._removed.update(change.others)
+        self._emptied.extend(self.cascade_of(change.target).emptied)
+        self._planned.update(dict.fromkeys(Stored(other) for other in change.others))
 
     def _absorb_mapping(self, change: Change) -> None:
         mapping = change.mapping

@@ -22,12 +22,11 @@ from nsync.read.delimiter import (
 from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
 from nsync.read.streams import Content
 from nsync.read.undecodable import undecodable_byte
-from nsync.rows import MISSING, Row
+from nsync.rows import MISSING, REJECTS_COLUMNS, Row
 
 # Characters of one record, and so of one line and one cell. Far more than any sane cell, and little enough to hold in
 # memory; without a limit, a quote that is never closed makes the rest of a file one cell.
 RECORD_LIMIT: Final = 16 * 1024 * 1024
-REJECTS_COLUMNS: Final = ("nsync_line", "nsync_code", "nsync_message")  # last in a rejects file (rule O3)
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
 

@@ -63,6 +63,11 @@ class Details:
         query = f"SELECT code, count(*) FROM problem WHERE level = ?{where} GROUP BY code ORDER BY 2 DESC, 1"
         return dict(self._spool.execute(query, (level,)))
 
+    def rows(self) -> int:
+        """Count the rows there is something to say of."""
+        query = "SELECT count(*) FROM (SELECT DISTINCT source, ordinal FROM problem)"
+        return int(self._spool.execute(query).fetchone()[0])
+
     def entries(self, code: str | None = None, limit: int = -1) -> Iterator[Entry]:
         """Give the rows there is something to say of, in file order; those of one code only, if asked for."""
         where = "" if code is None else "WHERE code = ?"
@@ -77,6 +82,16 @@ class Details:
                 (source, ordinal),
             )
             yield Entry(source, ordinal, line, tuple(Problem(*values) for values in problems))
+
+    def first(self, level: int, code: str, limit: int) -> Iterator[Entry]:
+        """Give the first problems of a level and code, in file order; each entry holds that problem alone."""
+        rows = self._spool.execute(
+            "SELECT source, ordinal, line, message, column_name, value FROM problem WHERE level = ? AND code = ? "
+            "ORDER BY source, ordinal, rowid LIMIT ?",
+            (level, code, limit),
+        )
+        for source, ordinal, line, *texts in rows:
+            yield Entry(source, ordinal, line, (Problem(code, *texts),))
 
     def rejects(self, source: int) -> Iterator[tuple[Row, Problem]]:
         """Give the failed rows of a source, in file order, each with its first error."""

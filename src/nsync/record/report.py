@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nsync.changes import OutcomeKind
+from nsync.actions import Place
+from nsync.changes import WARNING_CODES, OutcomeKind
 from nsync.errors import Problem
-from nsync.record.details import Details, Entry
+from nsync.record.details import ERROR, REASON, WARNING, Details, Entry
 from nsync.record.ledger import Ledger
 
 APPLIED = "applied"
@@ -85,22 +87,42 @@ class Report:
 
     @property
     def warnings(self) -> dict[str, int]:
-        """Code → number of warnings, most frequent first."""
-        return self.spool.counts(1)
+        """Code → number of warnings, most frequent first; those of a whole source (``no-rows``) come last."""
+        of_sources = Counter(
+            problem.code for source in self.sources for problem in source.columns if problem.code in WARNING_CODES
+        )
+        return {**self.spool.counts(WARNING), **of_sources}
 
     @property
     def errors(self) -> dict[str, int]:
         """Code → number of errors in failed rows, most frequent first."""
-        return self.spool.counts(0)
+        return self.spool.counts(ERROR)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Code → number of rows that were left alone for it, most frequent first."""
+        return self.spool.counts(REASON)
 
     def details(self, code: str | None = None, limit: int = -1) -> Iterator[Entry]:
         """Give the rows that are not plain success, in file order, from disk (rule O2)."""
         return self.spool.entries(code, limit)
 
+    def first_error(self) -> Entry | None:
+        """Give the first row that failed, with its first error alone."""
+        return min((entry for code in self.errors for entry in self.spool.first(ERROR, code, 1)), default=None)
+
+    def outcome(self, entry: Entry) -> OutcomeKind | None:
+        """Give what became of the row of an entry."""
+        return self.ledger.kind(Place(entry.source, entry.ordinal, entry.line))
+
+    def is_partly_applied(self, entry: Entry) -> bool:
+        """Whether the row of an entry failed after an earlier phase of it was applied (rule T2)."""
+        return self.ledger.is_partly_applied(entry.source, entry.ordinal)
+
     @property
     def exit_code(self) -> int:
         """Give the exit code of a command that ends with this report (rule T7; 2, 5 and 6 are the command's)."""
-        would_commit = self.committed or (self.dry_run and self.skips_errors)
+        would_commit = self.committed or (self.dry_run and self.skips_errors and not self.error)
         if (self.error or self.failed) and not would_commit:
             return 1
         return 3 if self.error or self.failed else 0

@@ -1,0 +1,54 @@
+"""``manage.py syncfiles FILE...``: sync several files, whose names say to what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from nsync.conductor import Input, Policy
+from nsync.management.options import add_two_spellings, read_option
+from nsync.management.running import SyncCommand
+from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
+from nsync.read.names import DEFAULT_EXPRESSION, parse_file_name
+
+
+class Command(SyncCommand):
+    """Sync several files in one run: all creates, then all updates, then all deletes (rule T2)."""
+
+    help = (
+        "Keep objects in sync with several files of external systems, in one run. The files' names say which system, "
+        "app and model each is for: ERP_staff_Person.csv."
+    )
+    positional = "FILE [FILE ...]"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the files, how their names are read, and in which order their rows are applied."""
+        parser.add_argument("files", metavar="FILE", nargs="+", help="The files to read.")
+        group = parser.add_argument_group("several files")
+        group.add_argument(
+            "--file-name-regex",
+            "--file_name_regex",
+            metavar="REGEX",
+            help="Regular expression that reads system, app and model from a file's name, with the named groups of the "
+            f"default: {DEFAULT_EXPRESSION}",
+        )
+        add_two_spellings(
+            group,
+            "smart_ordering",
+            "Run all creates of all files, then all updates, then all deletes; --no-smart-ordering runs file by file, "
+            "row by row. --policy overrides it.",
+        )
+        super().add_arguments(parser)
+
+    def inputs(self, given: Mapping[str, Any]) -> list[Input]:
+        """Read what each file is for from its name, before any file is read (rule T6)."""
+        targets = [(path, parse_file_name(path, given["file_name_regex"])) for path in given["files"]]
+        return [
+            Input(path, f"{target.app_name}.{target.model_name}", target.external_system) for path, target in targets
+        ]
+
+    def default_policy(self, given: Mapping[str, Any]) -> Policy:
+        """Give the ordered policy, or the basic one."""
+        return OrderedSyncPolicy if read_option("smart_ordering", given) else BasicSyncPolicy

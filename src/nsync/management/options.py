@@ -1,0 +1,329 @@
+"""The options that both commands share: how they are written, and the SyncOptions that they mean."""
+
+from __future__ import annotations
+
+import csv
+import re
+from argparse import ArgumentTypeError, BooleanOptionalAction
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.module_loading import import_string
+
+from nsync.conductor import Policy
+from nsync.errors import ConfigError
+from nsync.options import SyncOptions
+from nsync.policies import TransactionSyncPolicy
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+
+DEFAULTS: Final = SyncOptions()
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "date_order": ("dmy", "mdy", "ymd"),
+    "engine": ("auto", "objects"),
+    "on_displaced": ("delete", "keep", "error"),
+    "on_error": ("rollback", "skip", "stop"),
+    "on_missing_reference": ("warn", "error"),
+}
+_POLICIES: Final = "nsync.policies.BasicSyncPolicy or nsync.policies.OrderedSyncPolicy"
+# The first "=" that is no part of a reference's own sign: "country=country=>code", "tags=>=name=".
+_PARTING: Final = re.compile(r"(?<!=>)=(?!>)")
+
+
+def add_common_options(parser: CommandParser) -> None:
+    """Add what both commands take, in the groups that ``--help`` shows."""
+    _add_reading(parser.add_argument_group("reading"))
+    _add_columns(parser.add_argument_group("columns, and what the file does not say itself"))
+    _add_values(parser.add_argument_group("values"))
+    _add_happenings(parser.add_argument_group("what happens"))
+    _add_errors(parser.add_argument_group("errors, and trying it out"))
+    _add_reporting(parser.add_argument_group("report"))
+
+
+def _add_reading(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--format", default="", help="Format of the file. By default its suffix decides.")
+    add("--encoding", default=DEFAULTS.encoding, help="Encoding of the file, such as cp1252. Default: utf-8.")
+    add(
+        "--delimiter",
+        default=DEFAULTS.delimiter,
+        help="Character between the cells, such as ';' or tab; auto finds it. Default: a comma.",
+    )
+    add(
+        "--header",
+        type=names,
+        default=DEFAULTS.header,
+        metavar="A,B,C",
+        help="Names of the columns, for a file that has no header row; written as a line of CSV with commas.",
+    )
+
+
+def _add_columns(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--action-flags", metavar="FLAGS", help="What the rows ask for if they do not say: c, u, d, cu, cu*, u*, d*.")
+    add(
+        "--action-flags-column",
+        default=DEFAULTS.action_flags_column,
+        metavar="HEADER",
+        help="Column that holds the flags. Default: action_flags.",
+    )
+    add(
+        "--flag-map",
+        type=codes,
+        default=DEFAULTS.flag_map,
+        metavar="I=c,U=u*",
+        help="What the feed's own operation codes in the flags column mean.",
+    )
+    add("--match-on", metavar="FIELDS", help="Fields that identify an object, for rows that have no match_on cell.")
+    add("--external-key-column", metavar="HEADER", help="Column that holds the key. Default: external_key.")
+    add(
+        "--map",
+        type=pair,
+        action="append",
+        metavar="HEADER=TARGET",
+        help="Take a column as this field or reference ('Land=country=>code'); 'HEADER=' drops it. Repeatable.",
+    )
+    add(
+        "--set",
+        type=pair,
+        action="append",
+        metavar="FIELD=VALUE",
+        help="Add a column with the same value in every row. Repeatable.",
+    )
+    add("--only-columns", type=names, default=(), metavar="A,B", help="Write no columns but these.")
+    add(
+        "--allow-column",
+        dest="allow_columns",
+        action="append",
+        metavar="COLUMN",
+        help="Let the file write a column that hands out power, such as is_staff or password. Repeatable.",
+    )
+    _add_switch(group, "strict", DEFAULTS.strict, "Make a column that is no field an error. Default: it is ignored.")
+
+
+def _add_values(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--null-marker", metavar="TEXT", help=r"A cell equal to this is read as an empty one, such as NULL or \N.")
+    add(
+        "--list-separator",
+        default=DEFAULTS.list_separator,
+        metavar="TEXT",
+        help="What parts the values in a cell of a many-to-many relation. Default: |.",
+    )
+    add("--date-order", choices=CHOICES["date_order"], default="", help="How to read 01/02/2024. Default: an error.")
+    add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
+    _add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
+    _add_switch(group, "round_decimals", DEFAULTS.round_decimals, "Round decimals that the field does not keep.")
+    _add_switch(group, "validate", DEFAULTS.validate, "Run the model's full_clean() on each object that is written.")
+
+
+def _add_happenings(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add_two_spellings(group, "create_external_system", "Create the external system if there is none of this name.")
+    text = "Commit everything at once or nothing; --no-as-transaction commits batch by batch."
+    add_two_spellings(group, "as_transaction", text)
+    add(
+        "--policy",
+        metavar="DOTTED.PATH",
+        help=f"Class that says in which order rows are applied, such as {_POLICIES}.",
+    )
+    add(
+        "--on-displaced",
+        choices=CHOICES["on_displaced"],
+        default=DEFAULTS.on_displaced,
+        help="What becomes of an object that holds the match values of a row that means another one. Default: delete.",
+    )
+    add(
+        "--on-missing-reference",
+        choices=CHOICES["on_missing_reference"],
+        default=DEFAULTS.on_missing_reference,
+        help="Whether a row whose reference finds nothing is applied without it (warn) or fails. Default: warn.",
+    )
+    add(
+        "--engine",
+        choices=CHOICES["engine"],
+        default=DEFAULTS.engine,
+        help="objects writes each object by itself; auto takes the fastest way that does the same. Default: auto.",
+    )
+    add("--batch-size", type=number, default=DEFAULTS.batch_size, metavar="N", help="Rows in a batch. Default: 5000.")
+    add("--database", default="", metavar="ALIAS", help="Database of the objects. Default: where the router says.")
+
+
+def _add_errors(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--on-error",
+        choices=CHOICES["on_error"],
+        default=DEFAULTS.on_error,
+        help="When rows fail: rollback reads on, reports all of them and commits nothing; skip commits the good rows "
+        "(exit code 3); stop ends at the first, and commits nothing. Default: rollback.",
+    )
+    add(
+        "--max-errors",
+        type=number,
+        metavar="N",
+        help="End the run, committing nothing, when N rows have failed. Default: 1000; no limit under skip.",
+    )
+    _add_switch(group, "dry_run", DEFAULTS.dry_run, "Write nothing, and show what would be written.")
+    _add_switch(group, "check", False, "With --dry-run: exit with 5 if anything would be written.")
+
+
+def _add_reporting(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--report",
+        default="",
+        metavar="FILE",
+        help="Write what became of the run to FILE: all of it to a .json file, the problems of rows to a .csv file.",
+    )
+    add(
+        "--rejects",
+        default="",
+        metavar="FILE",
+        help="Write the failed rows to FILE, to be fixed and synced again. It always has a header row (leave out "
+        "--header then). With several sources FILE is a folder.",
+    )
+    _add_switch(group, "progress", True, "Show how far the run has come. Default: yes.")
+
+
+def _add_switch(group: _ArgumentGroup, name: str, default: bool, text: str) -> None:
+    action = group.add_argument(_spelling(name), dest=name, action=BooleanOptionalAction, default=default)
+    action.help = text  # set here, because some versions of Python add the default to a text that they are given
+
+
+def add_two_spellings(group: _ArgumentGroup, name: str, text: str) -> None:
+    """Add a switch that is on by default, as ``--x/--no-x`` and as django-nsync 0.4 spelled it (rule T5)."""
+    _add_switch(group, name, True, f"{text} Default: yes.")
+    new = _spelling(name)
+    group.add_argument(
+        f"--{name}",
+        dest=name,
+        type=truth,
+        default=True,
+        metavar="{True,False}",
+        help=f"The same as {new} or --no-{new[2:]}, as it was spelled before.",
+    )
+
+
+def _spelling(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def truth(text: str) -> bool:
+    """Read the value of a switch in its old spelling (rule T5)."""
+    values = {"true": True, "false": False}
+    if text.lower() not in values:
+        raise ArgumentTypeError(f"{text!r} is neither True nor False")
+    return values[text.lower()]
+
+
+def number(text: str) -> int:
+    """Read a number of rows."""
+    if not re.fullmatch("[0-9]+", text, re.ASCII) or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read a line of CSV."""
+    try:
+        cells = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise ArgumentTypeError(f"{text!r} is no line of CSV: {error}") from None
+    if not any(cell.strip() for cell in cells):
+        raise ArgumentTypeError("name at least one column")
+    return tuple(cell.strip() for cell in cells)
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Split ``Header=target``; the target may be a reference, and so may the header (rule C2)."""
+    parting = _PARTING.search(text)
+    if parting is None or not text[: parting.start()].strip():
+        raise ArgumentTypeError(f"{text!r} must have a name, then '=', then what it stands for")
+    return text[: parting.start()].strip(), text[parting.end() :]
+
+
+def codes(text: str) -> tuple[tuple[str, str], ...]:
+    """Read ``I=c,U=u*``."""
+    return tuple(pair(part) for part in names(text))
+
+
+def _each(convert: Callable[[str], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    def read(given: Any) -> tuple[Any, ...]:
+        values: Iterable[Any] = [given] if isinstance(given, str) else given or ()
+        return tuple(convert(value) if isinstance(value, str) else tuple(value) for value in values)
+
+    return read
+
+
+def _text_or(convert: Callable[[str], Any], otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda given: convert(given) if isinstance(given, str) else otherwise(given)
+
+
+# ``call_command("syncfile", …, map=["a=b"])`` does not go through argparse, so each of these also takes its own result.
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "smart_ordering": _text_or(truth, bool),
+    "header": _text_or(names, tuple),
+    "only_columns": _text_or(names, tuple),
+    "flag_map": _text_or(codes, tuple),
+    "map": _each(pair),
+    "set": _each(pair),
+    "allow_columns": _each(str.strip),
+    "batch_size": lambda given: number(str(given)),
+    "max_errors": lambda given: None if given is None else number(str(given)),
+}
+
+
+def _read(name: str, given: Any) -> Any:
+    if name in CHOICES and given and given not in CHOICES[name]:
+        raise ArgumentTypeError(f"{given!r} is none of {', '.join(CHOICES[name])}")
+    if isinstance(getattr(DEFAULTS, name, None), bool):
+        return truth(given) if isinstance(given, str) else bool(given)
+    return _READERS[name](given) if name in _READERS else given
+
+
+def read_option(name: str, given: Mapping[str, Any]) -> Any:
+    """
+    Give the value of an option, whether it came from the command line or from ``call_command()``.
+
+    Raises:
+        CommandError: It makes no sense; exit code 2 (rule T7).
+    """
+    try:
+        return _read(name, given[name])
+    except ArgumentTypeError as error:
+        raise CommandError(f"{_spelling(name)}: {error}", returncode=2) from None
+
+
+def to_sync_options(given: Mapping[str, Any]) -> SyncOptions:
+    """
+    Give what the command was asked to do.
+
+    Raises:
+        CommandError: A value makes no sense; exit code 2 (rule T7).
+    """
+    options = SyncOptions(**{field.name: read_option(field.name, given) for field in fields(SyncOptions)})
+    if given["check"] and not options.dry_run:
+        raise CommandError("--check goes with --dry-run: without it the run writes", returncode=2)
+    return options
+
+
+def load_policy(path: str) -> Policy:
+    """
+    Import the class that ``--policy`` names.
+
+    Raises:
+        ConfigError: There is none, or it is no policy.
+    """
+    try:
+        policy = import_string(path)
+    except ImportError as error:
+        raise ConfigError(f"--policy {path}: {error}; name a class, such as {_POLICIES}") from error
+    if not isinstance(policy, type) or not callable(getattr(policy, "execute", None)):
+        raise ConfigError(f"--policy {path}: is no class with an execute() method; name one, such as {_POLICIES}")
+    if policy is TransactionSyncPolicy:
+        raise ConfigError(f"--policy {path}: it wraps another policy, as --as-transaction does; leave --policy out")
+    return policy

@@ -1,0 +1,179 @@
+"""What both commands do: parse, check what can be checked before, run, write the files, tell, and exit (rule T7)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseOrDriverError
+
+from nsync.conductor import Input, Policy, sync_all
+from nsync.errors import NsyncError
+from nsync.management.options import add_common_options, load_policy, to_sync_options
+from nsync.management.progress import choose_display
+from nsync.options import SyncOptions
+from nsync.record.files import check_report, write_report
+from nsync.record.rejects import plan_rejects, write_rejects
+from nsync.record.report import Report
+from nsync.record.text import headline, plain, rows_told, summary
+
+WOULD_WRITE: Final = 5
+TERMINATED: Final = 143
+_LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
+_EXIT_CODES: Final = (
+    "Exit codes: 0 applied, or a clean dry run; 1 stopped by an error, nothing committed; 2 the command line cannot be "
+    "understood; 3 applied, but rows failed, or the run ended early after batches were committed; 5 --dry-run --check "
+    "would write something; 143 ended by SIGTERM. call_command() raises CommandError for 1 and 2, and SystemExit for "
+    "the others; from code, nsync.sync() gives a report instead."
+)
+
+
+class SyncCommand(BaseCommand):
+    """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
+
+    positional: str  # as the usage shows it
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Let the help end with the exit codes, and begin with a usage that fits on a line."""
+        usage = f"%(prog)s {self.positional} [options]"
+        return super().create_parser(prog_name, subcommand, usage=usage, epilog=_EXIT_CODES, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options that both commands take."""
+        add_common_options(parser)
+
+    @abstractmethod
+    def inputs(self, given: Mapping[str, Any]) -> list[Input]:
+        """Give the sources, and what each is synced to."""
+
+    @abstractmethod
+    def default_policy(self, given: Mapping[str, Any]) -> Policy:
+        """Give the policy of a run that names none."""
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        """
+        Sync.
+
+        Raises:
+            CommandError: Nothing was committed (exit code 1), or the command line makes no sense (2).
+            SystemExit: With one of the other exit codes that are not 0.
+        """
+        options = to_sync_options(given)
+        try:
+            inputs = self.inputs(given)
+            paths = [str(source.source) for source in inputs]
+            report_file = check_report(given["report"], paths) if given["report"] else None
+            rejects = plan_rejects(given["rejects"], paths) if given["rejects"] else []
+            _check_apart(report_file, rejects)
+            policy = load_policy(given["policy"]) if given["policy"] else self.default_policy(given)
+            report = self._run(inputs, options, policy, given)
+        except NsyncError as error:
+            raise CommandError(plain(str(error), _LONGEST_ERROR)) from error
+        except DatabaseOrDriverError as error:
+            message = " ".join(str(error).split())
+            raise CommandError(f"the database refuses: {message} (is it there, and migrated?)") from error
+        trouble, filled = self._write_files(report, report_file, rejects)
+        self._tell(report, filled, given["verbosity"])
+        self._exit(report, trouble, given["check"])
+
+    def _run(self, inputs: list[Input], options: SyncOptions, policy: Policy, given: Mapping[str, Any]) -> Report:
+        is_quiet = given["verbosity"] == 0 or not given["progress"]
+        shown = nullcontext() if is_quiet else closing(choose_display(self.stderr))
+        with shown as display, self._ended_by_sigterm():
+            return sync_all(inputs, options=options, policy=policy, progress=display)
+
+    @contextmanager
+    def _ended_by_sigterm(self) -> Iterator[None]:
+        """
+        Let SIGTERM end the run as an exception does, so that its transaction rolls back (rule T7).
+
+        Not where the process handles the signal itself, as a worker does, or where Python forbids it: in a thread.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            yield
+            return
+        signal.signal(signal.SIGTERM, _exit_terminated)
+        try:
+            yield
+        except _Terminated:
+            self.stderr.write("ended by SIGTERM; what was not committed yet was rolled back")
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
+        """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
+        trouble, filled = "", []
+        try:
+            filled = [str(path) for path in write_rejects(report, rejects)]
+            if report_file:
+                write_report(report, report_file)
+        except OSError as error:
+            trouble = f"cannot write {error.filename or report_file or rejects[0]}: {error.strerror or error}"
+        return trouble, filled
+
+    def _tell(self, report: Report, rejects: Sequence[str], verbosity: int) -> None:
+        if verbosity == 0:
+            return
+        style = self.style.SUCCESS if report.exit_code == 0 else self.style.ERROR
+        for number, line in enumerate(summary(report, rejects)):
+            self._say(line, style if number == 0 else str)
+        if verbosity > 1:
+            for line in rows_told(report, None) if verbosity > 2 else rows_told(report):
+                self._say(line)
+
+    def _say(self, line: str, style: Callable[[str], str] = str) -> None:
+        """Write a line in signs that the terminal or file has."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        try:
+            line.encode(encoding)
+        except UnicodeEncodeError:
+            line = line.replace("→", "->").replace("…", "...")
+            line = line.encode(encoding, "backslashreplace").decode(encoding)
+        self.stdout.write(style(line))
+
+    def _exit(self, report: Report, trouble: str, check: bool) -> None:
+        """Rule T7; of several codes that apply the first of 1, 3, 5 wins. Errors are said on standard error too."""
+        code = report.exit_code
+        if trouble:
+            code = code or (3 if report.committed else 1)
+            trouble = f"{trouble}. {headline(report)}"
+        if code == 1:
+            raise CommandError(trouble or self._blame(report))
+        if code:
+            self.stderr.write(trouble or self._blame(report))
+        elif check and report.writes:
+            code = WOULD_WRITE
+        if code:
+            raise SystemExit(code)
+
+    def _blame(self, report: Report) -> str:
+        """Say what happened, with the first error, for those who read nothing but standard error."""
+        entry = report.first_error()
+        if entry is None:
+            return headline(report)
+        problem = entry.problems[0]
+        column = f" [{problem.column}]" if problem.column else ""
+        place = f"{report.sources[entry.source].name}:{entry.line}{column}"
+        return plain(f"{headline(report)} The first: {place}: {problem.message}", _LONGEST_ERROR)
+
+
+class _Terminated(SystemExit):
+    """SIGTERM came."""
+
+
+def _exit_terminated(number: int, frame: FrameType | None) -> None:
+    raise _Terminated(TERMINATED)
+
+
+def _check_apart(report_file: Path | None, rejects: Sequence[Path]) -> None:
+    if report_file and report_file.absolute() in [path.absolute() for path in rejects]:
+        raise CommandError(f"--report and --rejects name one file, {report_file}; name two", returncode=2)
