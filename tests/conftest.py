@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
+from nsync import Input, SyncOptions, sync, sync_all
+from nsync.record.report import Report
 from tests.services import REQUIRE_SERVICES, TEST_DATABASE, why_absent
+
+# No test measures time, and what CI runs today it runs tomorrow.
+settings.register_profile("nsync", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("nsync")
 
 REAL_DATA = Path(os.environ.get("NSYNC_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -48,3 +58,28 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("the folder of real data is absent (NSYNC_TEST_DATA)")
     return REAL_DATA
+
+
+@pytest.fixture
+def sync_text(db: None) -> Callable[..., Report]:
+    """Give a function that syncs a CSV text to a model, as ``syncfile`` does; the report tells what happened."""
+
+    def run(
+        text: str, model: Any = "testapp.Person", *, system: str = "HR", policy: Any = None, **options: Any
+    ) -> Report:
+        chosen = {"policy": policy} if policy is not None else {}
+        return sync(io.StringIO(text), model, system=system, options=SyncOptions(**options), **chosen)
+
+    return run
+
+
+@pytest.fixture
+def sync_texts(db: None) -> Callable[..., Report]:
+    """Give a function that syncs several ``(system, model, text)`` in one run, as ``syncfiles`` does."""
+
+    def run(*inputs: tuple[str, Any, str], policy: Any = None, **options: Any) -> Report:
+        chosen = {"policy": policy} if policy is not None else {}
+        sources = [Input(io.StringIO(text), model, system) for system, model, text in inputs]
+        return sync_all(sources, options=SyncOptions(**options), **chosen)
+
+    return run

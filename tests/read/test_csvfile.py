@@ -315,7 +315,17 @@ def guarded(cell: object) -> str:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.lists(cells | st.just(MISSING) | st.sampled_from("=+-@'"), min_size=2, max_size=2), max_size=5))
+@given(
+    st.lists(
+        # A NUL right after the header looks like UTF-16, which is an error of its own.
+        st.lists(
+            cells.filter(lambda cell: "\0" not in cell) | st.just(MISSING) | st.sampled_from("=+-@'"),
+            min_size=2,
+            max_size=2,
+        ),
+        max_size=5,
+    )
+)
 def test_o3_what_a_rejects_file_guards_comes_back_the_same(table: list[list[object]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")

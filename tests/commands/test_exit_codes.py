@@ -1,0 +1,179 @@
+"""Rule T7: what a shell sees; each is a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Project
+
+GOOD = "external_key,action_flags,match_on,first_name,employee_id,age\n1,cu*,employee_id,Homer,E1,39\n"
+BAD = GOOD + "2,cu*,employee_id,Bruce,E2,forty\n"
+SYNC = ("syncfile", "TestSystem", "testapp", "Person")
+
+
+def test_0_when_everything_was_applied(project: Project) -> None:
+    ran = project.run(*SYNC, project.write("persons.csv", GOOD))
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Applied.\npersons.csv → testapp.Person (system TestSystem): 1 row\n")
+    assert project.persons() == ["Homer"]
+
+
+def test_0_when_rows_matched_nothing(project: Project) -> None:
+    text = "action_flags,match_on,first_name,age\nu*,first_name,Nobody,3\n"
+
+    ran = project.run(*SYNC, project.write("persons.csv", text))
+
+    assert (ran.code, ran.err) == (0, "")
+    assert "unmatched  1" in ran.out
+
+
+def test_1_when_a_row_fails_and_nothing_is_committed(project: Project) -> None:
+    ran = project.run(*SYNC, project.write("persons.csv", BAD))
+
+    assert ran.code == 1
+    assert ran.out.startswith("Nothing was committed: 1 of 2 rows failed.\n")
+    assert ran.err == (
+        "CommandError: Nothing was committed: 1 of 2 rows failed. "
+        "The first: persons.csv:3 [age]: not a whole number; write one such as 42\n"
+    )
+    assert project.persons() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("TestSystem", "testapp", "Person", "persons.cvs"), "did you mean 'persons.csv'?"),
+        (("TestSystem", "testap", "Person", "persons.csv"), "there is no app 'testap'"),
+        (("TestSystem", "testapp", "Persona", "persons.csv"), "has no model 'Persona'"),
+        (("TestSystem", "testapp", "AbstractThing", "persons.csv"), "has no model 'AbstractThing'"),
+        (("T", "testapp", "Person", "persons.csv", "--no-create-external-system"), "no external system 'T'"),
+        (("T", "testapp", "Person", "persons.csv", "--create_external_system", "False"), "no external system 'T'"),
+        (("T", "testapp", "Person", "persons.csv", "--strict", "--map", "age=aeg"), "did you mean age?"),
+        (("T", "testapp", "Person", "persons.csv", "--database", "elsewhere"), "there is no 'elsewhere'"),
+    ],
+)
+def test_1_without_a_traceback_when_the_call_is_wrong(project: Project, arguments: tuple[str, ...], said: str) -> None:
+    """C6."""
+    project.write("persons.csv", GOOD)
+
+    ran = project.run("syncfile", *arguments)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("CommandError: ")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
+
+
+def test_1_without_a_traceback_when_the_database_has_no_tables(project: Project) -> None:
+    project.database.unlink()
+
+    ran = project.run(*SYNC, project.write("persons.csv", GOOD))
+
+    assert ran.code == 1
+    assert ran.err.startswith("CommandError: the database refuses: no such table")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--as_transaction", "Maybe"),
+        ("--as_transaction",),
+        ("--on-error", "ignore"),
+        ("--max-errors", "-1"),
+        ("--batch-size", "0"),
+        ("--batch-size", "many"),
+        ("--map", "no equals sign"),
+        ("--set", "=value"),
+        ("--check",),
+        ("--no-such-option",),
+    ],
+)
+def test_2_when_the_command_line_cannot_be_understood(project: Project, arguments: tuple[str, ...]) -> None:
+    ran = project.run(*SYNC, project.write("persons.csv", GOOD), *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+    assert project.persons() == []
+
+
+def test_3_when_failed_rows_were_left_out(project: Project) -> None:
+    ran = project.run(*SYNC, project.write("persons.csv", BAD), "--on-error", "skip")
+
+    assert ran.code == 3
+    assert ran.out.startswith("Applied, but 1 of 2 rows failed and were left out.\n")
+    assert project.persons() == ["Homer"]
+
+
+def test_3_when_the_run_ended_after_batches_were_committed(project: Project) -> None:
+    """T4."""
+    path = project.write("persons.csv", BAD)
+
+    ran = project.run(*SYNC, path, "--no-as-transaction", "--batch-size", "1")
+
+    assert ran.code == 3
+    assert ran.out.startswith("Applied in part, up to persons.csv:2; then 1 of 2 rows failed\n")
+    assert project.persons() == ["Homer"]
+
+
+def test_5_when_a_dry_run_would_write_something(project: Project) -> None:
+    path = project.write("persons.csv", GOOD)
+
+    before = project.run(*SYNC, path, "--dry-run", "--check")
+    project.run(*SYNC, path)
+    after = project.run(*SYNC, path, "--dry-run", "--check")
+
+    assert before.code == 5
+    assert before.out.startswith("Nothing was written (dry run).\n")
+    assert after.code == 0
+    assert "There is nothing to write." in after.out
+
+
+def test_errors_come_before_what_a_dry_run_would_write(project: Project) -> None:
+    """Where several apply: 1, 3, 5."""
+    path = project.write("persons.csv", BAD)
+
+    assert project.run(*SYNC, path, "--dry-run", "--check").code == 1
+    assert project.run(*SYNC, path, "--dry-run", "--check", "--on-error", "skip").code == 3
+    assert project.persons() == []
+
+
+def test_143_when_sigterm_ends_it_and_nothing_is_committed(project: Project) -> None:
+    paused = project.folder / "paused"
+    path = project.write("persons.csv", GOOD)
+    policy = "tests.commands.policies.PausesAfterEach"
+
+    with project.start(*SYNC, path, "--policy", policy, NSYNC_TEST_PAUSED=str(paused)) as process:
+        _wait_for(paused)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 143
+    assert err == "ended by SIGTERM; what was not committed yet was rolled back\n"
+    assert project.persons() == []
+
+
+def test_standard_input_is_a_source(project: Project) -> None:
+    ran = project.run(*SYNC, "-", text=GOOD)
+
+    assert ran.code == 0
+    assert "<stdin> → testapp.Person" in ran.out
+    assert project.persons() == ["Homer"]
+
+
+def test_a_terminal_without_arrows_gets_plain_letters(project: Project) -> None:
+    ran = project.run(*SYNC, project.write("persons.csv", GOOD), PYTHONIOENCODING="ascii")
+
+    assert ran.code == 0
+    assert "persons.csv -> testapp.Person" in ran.out
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, "the process has not come to its pause"
+        time.sleep(0.05)

@@ -1,0 +1,236 @@
+"""
+The arrows: who may import whom, who may touch the database, and how large a file may grow.
+
+    management, admin → the conductor → read, decode, plan, apply, record → the vocabulary
+
+Rooms import the vocabulary and themselves, never each other; only the conductor knows the rooms.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import nsync
+
+PACKAGE = Path(nsync.__file__).parent
+LARGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+
+ROOMS = frozenset({"read", "decode", "plan", "apply", "record"})
+VOCABULARY = frozenset(
+    {
+        "actions",
+        "changes",
+        "conf",
+        "equality",
+        "errors",
+        "fields",
+        "identities",
+        "models",
+        "options",
+        "rows",
+        "signals",
+        "spool",
+    }
+)
+CONDUCTOR = frozenset({"conductor", "executor", "factory", "run", "waiting", "walking"})
+# What stands above and beside them, and what each may import beyond the vocabulary.
+OTHERS: dict[str, frozenset[str]] = {
+    "__init__": frozenset(),  # its names are imported when they are asked for
+    "admin": frozenset(),
+    "apps": frozenset({"checks"}),  # to register them
+    "checks": frozenset(),
+    "management": frozenset({"conductor", "management", "policies"}),
+    "migrations": frozenset(),
+    "policies": frozenset(),
+}
+# Single exceptions: (importer, imported) → why.
+EXCEPTIONS = {
+    ("actions", "factory"): "django-nsync 0.4 had ActionFactory there; imported only when it is asked for",
+    ("management.running", "record.files"): "the command is told where the report goes, and writes it",
+    ("management.running", "record.rejects"): "and so for the rejects",
+    ("management.running", "record.report"): "the type of what sync_all() gives",
+    ("management.running", "record.text"): "and it prints the summary",
+    ("management.commands.syncfiles", "read.names"): "only file names given on a command line say what a file is for",
+}
+# The modules that query, or hold a connection or a transaction → why.
+AT_THE_DATABASE = {
+    "apply": "writes",
+    "conductor": "chooses the database and begins the transaction",
+    "factory": "builds actions from code, against a database",
+    "identities": "numbers of systems and content types",
+    "migrations": "change the tables",
+    "plan.cascade": "asks Django what a deletion takes along",
+    "plan.queries": "asks which database compares how",
+    "plan.resolve": "asks for a batch's matches, mappings and references",
+    "policies": "the transaction around a run",
+    "run": "savepoints and commits",
+    "walking": "gives a policy the object that it has just written",
+}
+_CONNECTIONS = frozenset({"connection", "connections", "router", "transaction"})
+_MANAGERS = frozenset({"objects", "_base_manager", "_default_manager"})
+
+
+class Module(NamedTuple):
+    """One file of the package."""
+
+    name: str  # without "nsync.": "plan.resolve"
+    path: Path
+    tree: ast.Module
+
+    @property
+    def top(self) -> str:
+        """The room, or the module at the top."""
+        return self.name.split(".")[0]
+
+
+def read_modules() -> list[Module]:
+    modules = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts if len(parts) == 1 or parts[-1] != "__init__" else parts[:-1])
+        modules.append(Module(name, path, ast.parse(path.read_text(encoding="utf-8"))))
+    return modules
+
+
+MODULES = read_modules()
+NAMES = frozenset(module.name for module in MODULES)
+
+
+def imports(module: Module) -> Iterator[tuple[int, str]]:
+    """Give the modules that a module imports, those inside functions and for type checkers too."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module.path}:{node.lineno}: imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield node.lineno, whole if whole.removeprefix("nsync.") in NAMES else node.module or ""
+
+
+def imports_of_nsync(module: Module) -> Iterator[tuple[int, str]]:
+    for line, name in imports(module):
+        if name == "nsync" or name.startswith("nsync."):
+            yield line, name.removeprefix("nsync.") if name != "nsync" else "__init__"
+
+
+def may_import(importer: Module, imported: str) -> bool:
+    top = imported.split(".")[0]
+    if top in VOCABULARY or (importer.name, imported) in EXCEPTIONS:
+        return True
+    if importer.top in ROOMS:
+        return top == importer.top
+    if importer.top in CONDUCTOR:
+        return top in ROOMS | CONDUCTOR | {"policies"}
+    return top in OTHERS.get(importer.top, frozenset())
+
+
+def test_every_module_has_its_place() -> None:
+    assert {module.top for module in MODULES} - ROOMS - VOCABULARY - CONDUCTOR - OTHERS.keys() == set()
+
+
+def test_imports_follow_the_arrows() -> None:
+    found = [(module, line, name) for module in MODULES for line, name in imports_of_nsync(module)]
+    assert len(found) > 100
+
+    wrong = [
+        f"{module.path}:{line}: {module.name} imports {name}"
+        for module, line, name in found
+        if not may_import(module, name)
+    ]
+
+    assert wrong == []
+
+
+def test_every_exception_is_needed() -> None:
+    found = {(module.name, name) for module in MODULES for _, name in imports_of_nsync(module)}
+
+    assert EXCEPTIONS.keys() - found == set()
+
+
+def test_core_never_imports_contrib() -> None:
+    core = [module for module in MODULES if module.top != "contrib"]
+
+    assert [module.name for module in core for _, name in imports(module) if name.startswith("nsync.contrib")] == []
+
+
+def test_reading_knows_formats_and_not_django() -> None:
+    rooms = [module for module in MODULES if module.top == "read"]
+    assert rooms
+
+    assert [module.name for module in rooms for _, name in imports(module) if name.split(".")[0] == "django"] == []
+
+
+def database_uses(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "django.db":
+            names = _CONNECTIONS.intersection(alias.name for alias in node.names)
+            yield from (f"{module.path}:{node.lineno}: imports {name}" for name in sorted(names))
+        elif isinstance(node, ast.Attribute) and node.attr in _MANAGERS:
+            yield f"{module.path}:{node.lineno}: uses {node.attr}"
+
+
+def is_at_the_database(module: Module) -> bool:
+    return module.name in AT_THE_DATABASE or module.top in AT_THE_DATABASE
+
+
+def test_only_some_modules_touch_the_database() -> None:
+    assert any(use for module in MODULES for use in database_uses(module))
+
+    assert [use for module in MODULES if not is_at_the_database(module) for use in database_uses(module)] == []
+
+
+def test_every_module_that_may_touch_the_database_does() -> None:
+    users = {name for module in MODULES if any(database_uses(module)) for name in (module.name, module.top)}
+
+    assert AT_THE_DATABASE.keys() - users == set()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_a_module_has_one_reason_to_exist_and_a_function_fits_on_a_screen(module: Module) -> None:
+    assert len(module.path.read_text(encoding="utf-8").splitlines()) <= LARGEST_MODULE
+    functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {
+        f"{node.name} (line {node.lineno})": size
+        for node in functions
+        if (size := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
+    }
+    assert long == {}
+
+
+def run_python(code: str) -> str:
+    """Run code in a Python that has neither Django's settings nor its apps."""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environment["PYTHONPATH"] = str(PACKAGE.parent)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_nsync_before_apps_are_ready_is_safe_and_cheap() -> None:
+    loaded = run_python(
+        "import sys, nsync; print(*sorted(name for name in sys.modules if name.startswith(('nsync', 'django'))))"
+    )
+
+    assert loaded == "nsync"
+
+
+def test_errors_and_options_can_be_had_without_django() -> None:
+    assert (
+        run_python("import sys; from nsync import ConfigError, SyncOptions; print('django' in sys.modules)") == "False"
+    )
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert nsync.__all__
+
+    assert [name for name in nsync.__all__ if getattr(nsync, name, None) is None] == []
