@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 from tests.services import DATABASES, why_absent
 
 DATA = Path(os.environ.get("NSYNC_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-_LINE = "{:<18}{:<7}{:>7} {:>8}{:>8}{:>9}{:>7}{:>8}  {}"
+_LINE = "{:<18}{:<7}{:>7}{:>9}{:>8}{:>8}{:>9}{:>7}{:>5}  {}"
 
 
 def main() -> int:
@@ -51,7 +52,7 @@ def _bench(database: str, options: argparse.Namespace) -> None:
     """Create a database, sync every file into it, and drop it."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NSYNC_TEST_DB"] = database
-        os.environ["NSYNC_BENCH_NAME"] = f"{folder}/bench.sqlite3" if database == "sqlite" else "nsync_bench"
+        os.environ["NSYNC_BENCH_NAME"] = f"{folder}/bench.sqlite3" if database == "sqlite" else "test_nsync_bench"
         command = [sys.executable, "-m", "benchmarks", "--data", str(options.data), "--measure"]
         try:
             about = _child([*command, "create"])
@@ -87,24 +88,24 @@ def _measure(name: str, data: Path) -> Any:
             connection.creation._destroy_test_db(connection.settings_dict["NAME"], verbosity=0)
         return {}
     step = next(step for step in STEPS if step.name == name)
-    before = _memory("VmRSS")
+    started = time.process_time()
     report = sync(data / step.path, step.model, system=step.system, options=step.options)
     return {
         "rows": report.rows,
         "seconds": report.seconds,
+        "cpu": time.process_time() - started,  # without what the database's own processes take
         "queries": report.queries,
-        "before": before,
-        "peak": _memory("VmHWM"),
+        "peak": _peak_memory(),
         "outcomes": {kind.value: count for kind, count in report.counts.items()},
         "warnings": report.warnings,
         "error": report.error,
     }
 
 
-def _memory(name: str) -> float:
-    """Read from the kernel how many MB this process has: ``VmRSS`` now, ``VmHWM`` at most until now."""
+def _peak_memory() -> float:
+    """Ask the kernel how many MB this process had at most; the first 50 are Python, Django and the models."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def _database_version() -> str:
@@ -124,7 +125,11 @@ def _print_head(database: str) -> None:
     print(f"\n{database}; Python {platform.python_version()}, Django {version('Django')}, {drivers}")
     print(f"{os.cpu_count()} × {cpu}; load {os.getloadavg()[0]:.1f}; {datetime.now(UTC):%Y-%m-%d}")
     print(f"command: python -m {' '.join(['benchmarks', *sys.argv[1:]])}\n")
-    print(_LINE.format("file", "run", "rows", "seconds", "ms/row", "queries", "/row", "MB", "what became of the rows"))
+    print(
+        _LINE.format(
+            "file", "run", "rows", "seconds", "cpu", "ms/row", "queries", "/row", "MB", "what became of the rows"
+        )
+    )
 
 
 def _print_line(name: str, turn: str, told: Any) -> None:
@@ -136,6 +141,7 @@ def _print_line(name: str, turn: str, told: Any) -> None:
             turn,
             rows,
             f"{told['seconds']:.1f}",
+            f"{told['cpu']:.1f}",
             f"{told['seconds'] / rows * 1_000:.2f}",
             told["queries"],
             f"{told['queries'] / rows:.2f}",

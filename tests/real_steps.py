@@ -12,7 +12,7 @@ from typing import Any
 from nsync import SyncOptions
 from tests.testapp.models import Airport, Country, Navaid, Runway
 
-_PARTS = 8
+_PARTS = 16
 _PART = zlib.crc32(rb"\N") % _PARTS  # the part with the one airport of OpenFlights that has no ICAO code
 
 
@@ -29,9 +29,9 @@ class Step:
 
     def sliced(self, data: Path, folder: Path) -> Path:
         """
-        Copy the lines that belong to one eighth of all airports; give the copy.
+        Copy the lines that belong to one sixteenth of all airports; give the copy.
 
-        Which eighth an airport belongs to depends on its code only, so that the slices of all files fit together.
+        Which sixteenth an airport belongs to depends on its code only, so that the slices of all files fit together.
         """
         if not self.airport:
             return data / self.path

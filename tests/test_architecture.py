@@ -69,6 +69,7 @@ AT_THE_DATABASE = {
     "identities": "numbers of systems and content types",
     "migrations": "change the tables",
     "plan.cascade": "asks Django what a deletion takes along",
+    "plan.compiled": "asks simple questions in statements that it keeps",
     "plan.queries": "asks which database compares how",
     "plan.resolve": "asks for a batch's matches, mappings and references",
     "policies": "the transaction around a run",

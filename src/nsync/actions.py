@@ -106,7 +106,7 @@ class Combined(NamedTuple):
     """An inner node of a match expression."""
 
     operator: Literal["&", "|", "~"]
-    nodes: tuple[Operand | Combined, ...]  # one for "~", two for the others
+    nodes: tuple[Operand | Combined, ...]  # one for "~", two or more for "&"; "|" without any finds nothing
 
 
 Match = Operand | Combined

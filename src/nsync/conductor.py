@@ -16,7 +16,7 @@ from django.db import DatabaseError, connections, router
 from django.db.models import Model
 
 from nsync.actions import Action
-from nsync.apply.base import blockers
+from nsync.apply.base import blockers, related_blockers
 from nsync.decode.compiling import check_model, check_names, compile_layout
 from nsync.decode.decoder import Decoder
 from nsync.errors import ConfigError, NsyncError, Problem
@@ -192,9 +192,10 @@ class _Conductor:
         for name in dict.fromkeys(task.system for task in self.tasks):
             if self.identities.system(name):
                 continue
-            system, _ = ExternalSystem._base_manager.using(self.using).get_or_create(
-                name=name, defaults={"description": name}
-            )
+            systems = ExternalSystem._base_manager.using(self.using)
+            if self.options.dry_run and not systems.filter(name=name).exists():
+                systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
+            system, _ = systems.get_or_create(name=name, defaults={"description": name})
             if system.name != name:  # MariaDB and MySQL fold case in a unique column
                 raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
 
@@ -288,10 +289,13 @@ class _Conductor:
     def _unforeseen(self) -> tuple[str, ...]:
         if not self.options.dry_run:
             return ()
-        models = dict.fromkeys(task.model for task in self.tasks)
-        return tuple(
-            reason for model in models for reason in blockers(model, self.properties.get(concrete_model(model), ()))
-        )
+        reasons: dict[str, None] = {}
+        for task in self.tasks:
+            own = blockers(task.model, self.properties.get(concrete_model(task.model), ()))
+            reasons.update(dict.fromkeys(own))
+            for group in task.decoder.layout.relations:
+                reasons.update(dict.fromkeys(related_blockers(group.relation)))
+        return tuple(reasons)
 
 
 def _find_model(given: type[Model] | str) -> type[Model]:

@@ -227,6 +227,20 @@ def test_what_the_database_alone_refuses_is_a_row_error(sync_text: Sync) -> None
     assert (linked.address, exists(matched), report.displaced) == ("A", True, 0)
 
 
+def test_a_row_that_fails_displaces_nothing(sync_text: Sync) -> None:
+    """A4, T2: the row is all or nothing, and its displacement is not counted."""
+    linked, matched = (Stock.objects.create(shelf="S", article=article) for article in "AB")
+    link(linked, "1")
+    link(matched, "b", "ERP")
+
+    report = sync_text(
+        "external_key,action_flags,match_on,shelf,article,quantity\n1,u*,shelf article,S,B,-1\n", Stock, on_error="skip"
+    )
+
+    assert codes(report) == [(2, "check", "")]
+    assert (report.displaced, exists(matched), keys_of(matched)) == (0, True, {("ERP", "b")})
+
+
 def test_an_object_is_not_displaced_with_the_rows_own(sync_text: Sync) -> None:
     """A4: the matched node is the linked one's grandparent, and its deletion would take both along."""
     root = Node.objects.create(name="root", code="R")

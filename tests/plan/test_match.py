@@ -104,6 +104,9 @@ EMPTY_VALUES = [
     ("last_name ~ first_name |", FIRST_LAST, ("Ben", ""), "Ben"),
     ("first_name last_name | age &", (*FIRST_LAST, "age"), ("", "Ode", "40"), "none"),
     ("first_name last_name | age &", (*FIRST_LAST, "age"), ("", "Bell", "40"), "Anna Bell"),
+    # A | that has lost all its operands finds nothing; what else is asked for must not be enough.
+    ("first_name last_name | age &", (*FIRST_LAST, "age"), ("", "", "40"), "none"),
+    ("first_name last_name | ~ age &", (*FIRST_LAST, "age"), ("", "", "40"), "none"),
     # Not left out of &: empty has to be empty, and ~ of it has to be filled.
     ("last_name ~ age &", ("last_name", "age"), ("", "40"), "Anna Bell"),
     ("last_name ~ first_name &", FIRST_LAST, ("Ben", ""), "none"),
@@ -318,6 +321,20 @@ def test_a_reference_column_serves_as_a_match(
         House.objects.create(address=address, owner=owner)
 
     assert find(House, expression, cells) == expected
+
+
+@pytest.mark.parametrize("flags", ["c", "u*", "d*"])
+def test_a_key_that_no_database_can_compare_is_an_error_of_its_row(sync_text: Sync, flags: str) -> None:
+    """I1, R2, V4: a NUL character, in the row's key and in a reference to one; the other rows are applied."""
+    report = sync_text(
+        "external_key,action_flags,match_on,owner=>external_key,address\n"
+        f"1,{flags},owner=>external_key,a\0b,Manor\na\0b,{flags},address,,Cave\n3,c,,,Hut\n",
+        House,
+        on_error="skip",
+    )
+
+    assert outcomes(report) == {"failed": 2, "created": 1}
+    assert codes(report) == [(2, "nul-character", "owner=>external_key"), (3, "nul-character", "external_key")]
 
 
 def test_a_match_through_a_key_finds_what_an_earlier_row_linked(sync_texts: Sync) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from django.db.models import Model, signals
+from django.db.models import CASCADE, Model, signals
 
+from nsync.actions import Relation
 from nsync.changes import Change, New
 from nsync.identities import Identities
 from nsync.options import SyncOptions
@@ -61,13 +62,43 @@ def blockers(model: type[Model], properties: Sequence[str] = ()) -> list[str]:
         model: A model that a run writes.
         properties: Names of its property columns in the run.
     """
-    name = model._meta.label
-    found = [f"{name}.{method}() is overridden" for method in ("save", "delete") if _is_overridden(model, method)]
-    for signal in ("pre_save", "post_save", "pre_delete", "post_delete"):
-        found += [f"{signal} of {name} has receivers"] * getattr(signals, signal).has_listeners(model)
-    found += [f"{name}.{attribute} is a property" for attribute in properties]
+    found = [*_own_code(model, "save"), *_own_code(model, "delete")]
+    for other in _deleted_along(model):
+        found += _receivers(other, "delete")
+    found += [f"{model._meta.label}.{attribute} is a property" for attribute in properties]
     return found
 
 
-def _is_overridden(model: type[Model], method: str) -> bool:
-    return getattr(model, method) is not getattr(Model, method)
+def related_blockers(relation: Relation) -> list[str]:
+    """Say the same of what a relation column writes: objects on its other side, or the rows between."""
+    if relation.kind in ("reverse", "reverse_one"):
+        return _own_code(relation.related_model, "save")
+    if relation.through is not None and signals.m2m_changed.has_listeners(relation.through):
+        return [f"m2m_changed of {relation.through._meta.label} has receivers"]
+    return []
+
+
+def _own_code(model: type[Model], method: str) -> list[str]:
+    is_overridden = getattr(model, method) is not getattr(Model, method)
+    return [f"{model._meta.label}.{method}() is overridden"] * is_overridden + _receivers(model, method)
+
+
+def _receivers(model: type[Model], method: str) -> list[str]:
+    names = (f"pre_{method}", f"post_{method}")
+    return [
+        f"{name} of {model._meta.label} has receivers" for name in names if getattr(signals, name).has_listeners(model)
+    ]
+
+
+def _deleted_along(model: type[Model]) -> list[type[Model]]:
+    """Give the models whose objects Django deletes, with signals, along with an object: parents and cascades."""
+    found: dict[type[Model], None] = {}
+    left = [model]
+    while left:
+        meta = left.pop()._meta
+        fields: list[Any] = list(meta.get_fields(include_hidden=True))
+        cascades = {field.related_model for field in fields if getattr(field, "on_delete", None) is CASCADE}
+        new = sorted({*meta.get_parent_list(), *cascades} - {model, *found}, key=lambda other: other._meta.label)
+        found.update(dict.fromkeys(new))
+        left += new
+    return [other for other in found if not other._meta.auto_created]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import DO_NOTHING, Model
 
 from nsync.apply.base import Changed, Written
@@ -71,8 +71,7 @@ class RowWriter(ABC):
         elif change.kind is ChangeKind.MAP:
             self._map(change)
         elif change.kind is ChangeKind.UNMAP:
-            self._mapping_rows(change).delete()
-            self._made.append(change)
+            self._unmap(change)
         else:
             self._relate(change)
             self._made.append(change)
@@ -140,7 +139,8 @@ class RowWriter(ABC):
         if not self.options.validate:
             return
         try:
-            instance.full_clean()
+            # Django looks for unique values where its router reads; elsewhere the database itself must refuse them.
+            instance.full_clean(validate_unique=router.db_for_read(type(instance)) == self.using)
         except ValidationError as error:
             raise RowError(
                 *(
@@ -178,6 +178,10 @@ class RowWriter(ABC):
         )
         self._made.append(change)
 
+    def _unmap(self, change: Change) -> None:
+        self._mapping_rows(change).delete()
+        self._made.append(change)
+
     def _check_deferred(self, changes: Sequence[Change]) -> None:
         """Have deferred constraints checked now, so that COMMIT has nothing left to refuse."""
         connection = connections[self.using]
@@ -197,8 +201,11 @@ def _unguarded_tables(changes: Sequence[Change]) -> list[str]:
             for model in {other.model for other in change.others}:
                 relations.update(other for other in _relations_to(model) if other.on_delete is DO_NOTHING)
         elif change.kind is ChangeKind.UPDATE:
-            model = change.target.model
-            relations.update(other for other in _relations_to(model) if other.field.target_field.attname in change.after)
+            relations.update(
+                other
+                for other in _relations_to(change.target.model)
+                if any(field.attname in change.after for field in other.field.foreign_related_fields)
+            )
     return sorted({relation.related_model._meta.db_table for relation in relations})
 
 

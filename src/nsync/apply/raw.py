@@ -48,13 +48,21 @@ class RawWriter(RowWriter):
         relation = change.relation
         assert relation is not None  # every RELATE and UNRELATE carries one
         assert relation.through is not None
-        keys = [self._known(other.pk) for other in change.others]
+        own, keys = self._pk(change.target), [self._known(other.pk) for other in change.others]
         rows = relation.through._base_manager.using(self.using)
-        own = {f"{relation.through_source}_id": self._pk(change.target)}
-        if change.kind is ChangeKind.RELATE:
-            rows.bulk_create(relation.through(**own, **{f"{relation.through_target}_id": key}) for key in keys)
-        else:
-            _raw_delete(rows.filter(**own, **{f"{relation.through_target}__in": keys}), self.using)
+        columns = (f"{relation.through_source}_id", f"{relation.through_target}_id")
+        # A symmetrical relation has each pair twice, once from either side.
+        directions = [columns, columns[::-1]] if relation.field.remote_field.symmetrical else [columns]
+        for source, target in directions:
+            if change.kind is ChangeKind.RELATE:
+                pairs = [relation.through(**{source: own, target: key}) for key in keys]
+                rows.bulk_create(pairs, ignore_conflicts=True)
+            else:
+                _raw_delete(rows.filter(**{source: own, f"{target}__in": keys}), self.using)
+
+    def _unmap(self, change: Change) -> None:
+        _raw_delete(self._mapping_rows(change), self.using)
+        self._made.append(change)
 
 
 def _insert_rows(instance: Model, model: type[Model], using: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nsync.actions import Action, Flags, Kind, Match, Place, Reference
-from nsync.decode.conditions import read_cell, shown
+from nsync.decode.conditions import read_cell, read_key, shown
 from nsync.decode.flags import decode_flags
 from nsync.decode.layout import Layout
 from nsync.decode.match import MatchError, Node, bind, parse
@@ -96,12 +96,10 @@ class Decoder:
         cell = MISSING if position is None else cells[position]
         if cell is MISSING or cell is None:
             return ""
-        key = str(cell).strip()
         column = self.layout.options.external_key_column or "external_key"
+        key = read_key(cell, column)
         if len(key) > _KEY_LENGTH:
             raise RowError(Problem("too-long", f"a key has at most {_KEY_LENGTH} characters", column, shown(key)))
-        if "\0" in key:
-            raise RowError(Problem("nul-character", "a key cannot hold a NUL character", column, shown(key)))
         return key
 
     def _match(self, cells: list[object]) -> tuple[Match | None, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nsync.actions import EMPTY, Combined, Condition, Lookup, Match, Operand
-from nsync.decode.conditions import condition
+from nsync.decode.conditions import condition, read_key
 from nsync.decode.paths import Path
 from nsync.errors import NsyncError
 from nsync.rows import MISSING
@@ -70,7 +70,8 @@ def bind(node: Node, names: Mapping[str, MatchColumn], cells: Sequence[object]) 
 
     Returns:
         The expression, and whether any of its values is not empty. An operand of ``|`` whose value is
-        empty is left out (rule I3); None if nothing is left.
+        empty is left out (rule I3). A ``|`` that has lost all of them is None, and ``&`` with such a ``|``
+        finds nothing: to leave it out would let the row mean more objects than it says.
 
     Raises:
         RowError: A value does not convert.
@@ -83,6 +84,8 @@ def bind(node: Node, names: Mapping[str, MatchColumn], cells: Sequence[object]) 
     parts = [part for part, filled in bound if part is not None and (filled or operator != "|")]
     if not parts:
         return None, False
+    if operator == "&" and len(parts) < len(bound):
+        return Combined("|", ()), has_value
     if operator == "~":
         return Combined("~", (parts[0],)), has_value
     if len(parts) == 1:
@@ -97,7 +100,7 @@ def _bind_column(column: MatchColumn, cells: Sequence[object]) -> tuple[Match, b
     if column.path is not None:
         found = condition(column.path, column.prefix, cell, column.header)
         return Operand(found), found.value is not EMPTY
-    key = str(cell or "").strip()
+    key = read_key(cell or "", column.header)
     relation = column.prefix.removesuffix("__")
     if not key or column.key_lookup is None:
         # No object of the relation at all: that is what an empty key can match.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from django.db.models import Model
 
 from nsync.actions import EMPTY, Lookup, Reference, Relation
-from nsync.decode.conditions import condition, shown
+from nsync.decode.conditions import condition, read_key, shown
 from nsync.decode.paths import Path, compile_path
 from nsync.errors import ConfigError
 from nsync.fields import concrete_model, fills_itself, has_db_default, is_parent_link, is_text
@@ -119,7 +119,9 @@ def _check_relation(header: str, field: Any) -> None:
         own = _many_field(field)
         through = own.remote_field.through
         ends = (own.m2m_field_name(), own.m2m_reverse_field_name())
-        required = [other.name for other in through._meta.concrete_fields if other.name not in ends and _is_needed(other)]
+        required = [
+            other.name for other in through._meta.concrete_fields if other.name not in ends and _is_needed(other)
+        ]
         if required:
             raise _bad(header, f"{through._meta.label} needs {', '.join(required)} too; sync that model itself")
 
@@ -210,7 +212,7 @@ def _lookup(relation: Relation, columns: Sequence[ReferenceColumn], cells: Seque
     system = key = ""
     for column, cell in zip(columns, cells, strict=True):
         if column.path is None:
-            system, key = column.system, str(cell).strip()
+            system, key = column.system, read_key(cell, column.header)
             continue
         found = condition(column.path, "", cell, column.header)
         if found.value is not EMPTY:

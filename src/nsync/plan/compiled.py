@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from operator import and_
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import Manager, Model
+from django.db.models import CharField, Field, IntegerField, Manager, Model, TextField, UUIDField
 from django.db.models.fields.related_lookups import RelatedExact
 from django.db.models.lookups import Exact, IntegerFieldExact
 
 from nsync.actions import Condition
 from nsync.plan.queries import condition_query, final_field
 
-_LOOKUPS = frozenset({Exact, IntegerFieldExact, RelatedExact})  # the SQL of these depends on the field only …
-_TYPES = frozenset({int, str, UUID})
-_LARGEST = 2**63 - 1  # … but for a number that no column can hold there is none
+_LOOKUPS = frozenset({Exact, IntegerFieldExact, RelatedExact})  # the SQL of these does not depend on the value
+_KINDS: dict[type, type[Field[Any, Any]] | tuple[type[Field[Any, Any]], ...]] = {
+    int: IntegerField,
+    str: (CharField, TextField),
+    UUID: UUIDField,
+}
 
 
 class _Statement(NamedTuple):
     sql: str
-    fields: tuple[Any, ...]  # one for each condition
     places: tuple[int, ...]  # for each parameter: number of the condition whose value it is
     compiler: Any
     converters: Any  # of the columns that it gives
@@ -59,62 +61,67 @@ class CompiledQueries:
         """
         if not conditions or not all(map(_is_simple, conditions)):
             return None
+        connection = connections[self.using]
+        fields = [_compared_field(model, condition.path) for condition in conditions]
+        given = [condition.value for condition in conditions]
+        if not all(_can_hold(connection, *pair) for pair in zip(fields, given, strict=True)):
+            return None
+        values = [_prepared(connection, *pair) for pair in zip(fields, given, strict=True)]
         shape = (model, names, *((condition.path, condition.is_exact_text) for condition in conditions))
         if shape not in self._statements:
-            if len({condition.value for condition in conditions}) < len(conditions):
+            if len(set(given)) < len(given):
                 return None  # which parameter is whose cannot be told from these values
-            self._statements[shape] = self._compile(model, names, conditions)
+            self._statements[shape] = self._compile(model, names, conditions, values)
         statement = self._statements[shape]
         if statement is None:
             return None
-        connection = connections[self.using]
-        values = [
-            _prepared(field, condition.value, connection)
-            for field, condition in zip(statement.fields, conditions, strict=True)
-        ]
         with connection.cursor() as cursor:
             cursor.execute(statement.sql, [values[place] for place in statement.places])
             rows: Sequence[Sequence[Any]] = cursor.fetchall()
         return list(statement.compiler.apply_converters(rows, statement.converters)) if statement.converters else rows
 
     def _compile(
-        self, model: type[Model], names: tuple[str, ...], conditions: Sequence[Condition]
+        self, model: type[Model], names: tuple[str, ...], conditions: Sequence[Condition], values: list[Any]
     ) -> _Statement | None:
-        fields = tuple(final_field(model, condition.path) for condition in conditions)
         # A manager of the project's own may filter, by what is another thing in the next moment.
-        if type(model._base_manager) is not Manager or not all(map(_has_plain_lookup, fields)):
-            return None
-        connection = connections[self.using]
-        values = [
-            _prepared(field, condition.value, connection) for field, condition in zip(fields, conditions, strict=True)
-        ]
-        if not all(type(value) in _TYPES for value in values) or len(set(values)) < len(values):
+        if type(model._base_manager) is not Manager:
             return None
         query = reduce(and_, (condition_query(condition, model, self.using) for condition in conditions))
         rows = model._base_manager.using(self.using).filter(query).order_by().values_list(*names)[:2]
         compiler: Any = rows.query.get_compiler(self.using)
         sql, parameters = compiler.as_sql()
-        if set(parameters) != set(values):
+        if not all(parameter in values for parameter in parameters):
+            return None
+        places = tuple(map(values.index, parameters))
+        if len(set(places)) < len(values):
             return None
         converters = compiler.get_converters([column[0] for column in compiler.select])
-        return _Statement(sql, fields, tuple(map(values.index, parameters)), compiler, converters)
+        return _Statement(sql, places, compiler, converters)
 
 
 def _is_simple(condition: Condition) -> bool:
-    value = condition.value
-    return (
-        condition.lookup == "exact"
-        and "__" not in condition.path
-        and type(value) in _TYPES
-        and not (type(value) is int and abs(value) > _LARGEST)
-    )
+    return condition.lookup == "exact" and "__" not in condition.path and type(condition.value) in _KINDS
 
 
-def _has_plain_lookup(field: Any) -> bool:
-    return field.concrete and field.get_lookup("exact") in _LOOKUPS
+@cache
+def _compared_field(model: type[Model], path: str) -> Any:
+    """Give the field that prepares values for a comparison; None if its lookup is not one of those above."""
+    field = final_field(model, path)
+    if not field.concrete or field.get_lookup("exact") not in _LOOKUPS:
+        return None
+    return getattr(field, "target_field", field)  # a foreign key holds what it points to
 
 
-def _prepared(field: Any, value: object, connection: Any) -> Any:
-    """Give the parameter that the database gets for a value, as Django's lookup prepares it."""
-    field = getattr(field, "target_field", field)
+def _can_hold(connection: Any, field: Any, value: Any) -> bool:
+    """Whether a column can hold the value; if not, Django answers without asking the database."""
+    if not isinstance(field, _KINDS[type(value)]):
+        return False
+    if type(value) is not int:
+        return True
+    low, high = connection.ops.integer_field_range(field.get_internal_type())
+    return bool(low <= value <= high)
+
+
+def _prepared(connection: Any, field: Any, value: object) -> Any:
+    """Give the parameter that Django's lookup would make of a value."""
     return field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True)

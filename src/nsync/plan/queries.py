@@ -38,7 +38,7 @@ def match_query(match: Match, model: type[Model], using: str, targets: Callable[
         targets: Gives the values that a foreign key to the object of a mapped key holds.
     """
     if isinstance(match, Combined):
-        parts = [match_query(node, model, using, targets) for node in match.nodes]
+        parts = [match_query(node, model, using, targets) for node in match.nodes] or [_NOTHING]
         if match.operator == "~":
             return ~parts[0]
         return reduce(and_ if match.operator == "&" else or_, parts)

@@ -1,4 +1,4 @@
-"""Resolver: asks the database what the planner wants to know. The only part of plan/ that makes queries."""
+"""Resolver: asks the database what the planner wants to know; no other part of planning makes queries."""
 
 from __future__ import annotations
 
