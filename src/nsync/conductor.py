@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TextIO
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Model
 
 from nsync.actions import Action
@@ -27,6 +27,7 @@ from nsync.models import ExternalKeyMapping, ExternalSystem
 from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.read.base import Source, open_source
+from nsync.read.streams import check_read_once
 from nsync.record import report as status
 from nsync.record.report import Report, SourceReport
 from nsync.run import Aborted, Progress, Run, Task
@@ -65,7 +66,7 @@ def sync(
         system: Name of the external system that the keys belong to; created if there is none.
         options: What the run is asked to do; see `SyncOptions`.
         policy: In which order; see `nsync.policies`.
-        progress: Called every hundred rows with rows read, bytes read, and bytes to read.
+        progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows).
 
     Returns:
         What became of every row. A run that had to stop (a source that cannot be read on, a database that
@@ -128,6 +129,7 @@ class _Conductor:
         phases = () if is_walked(policy) else policy(()).phases
         self.run = Run(self.tasks, self.executor, options, self.using, phases, progress)
         self.error = ""
+        self._was_committed = False
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -150,6 +152,7 @@ class _Conductor:
 
     def _open(self, inputs: Sequence[Input], models: Sequence[type[Model]], stack: ExitStack) -> list[Task]:
         """Open every source and compile every header before anything is written."""
+        check_read_once(given.source for given in inputs)
         sources: list[Source] = []
         for given in inputs:
             source = open_source(given.source, self.options)
@@ -162,7 +165,7 @@ class _Conductor:
             try:
                 layout = compile_layout(model, source.header, given.system, systems, self.options)
             except ConfigError as error:
-                raise ConfigError(f"{source.name}: {error}") from None
+                raise ConfigError(" ".join([f"{source.name}: {error}", *map("({})".format, source.notes)])) from None
             tasks.append(Task(number, source, model, given.system, Decoder(layout)))
         return tasks
 
@@ -171,6 +174,8 @@ class _Conductor:
         is_committed = False
         try:
             with self._transaction():
+                if connections[self.using].in_atomic_block:
+                    transaction.on_commit(self._note_commit, using=self.using)
                 self._create_systems()
                 self._execute()
                 self.run.close_accounts()
@@ -183,10 +188,19 @@ class _Conductor:
             self.error = str(error)
         except DatabaseError as error:
             self.error = f"the database refuses: {' '.join(str(error).split())}"
+        except Exception as error:
+            if not self._was_committed:
+                raise
+            is_committed = True
+            self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         if not is_committed:
             ContentType.objects.clear_cache()  # types first seen in this run are gone with its transaction
         self.run.close_accounts()
         return self._report(is_committed)
+
+    def _note_commit(self) -> None:
+        """Runs before the hooks of the project, one of which may raise."""
+        self._was_committed = True
 
     def _create_systems(self) -> None:
         for name in dict.fromkeys(task.system for task in self.tasks):

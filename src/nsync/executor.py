@@ -11,7 +11,7 @@ from django.db.models import Model
 
 from nsync.actions import Action, Place
 from nsync.apply.base import Changed, Written, choose_writer
-from nsync.changes import REASON_CODES, Change, ChangeKind, New, ObjectId, OutcomeKind
+from nsync.changes import REASON_CODES, Change, ChangeKind, New, ObjectId, Outcome, OutcomeKind
 from nsync.errors import Problem, RowError
 from nsync.identities import Identities
 from nsync.options import SyncOptions
@@ -23,9 +23,10 @@ from nsync.record.details import ERROR, REASON, WARNING, Details
 from nsync.record.ledger import Ledger
 from nsync.record.report import FieldDiff
 from nsync.rows import Row
-from nsync.waiting import WaitingRelation, WaitingRoom, WaitingRow
+from nsync.waiting import WaitingRelation, WaitingRoom, WaitingRow, name_of
 
 _ATTEMPTS = 5  # how often a row is planned anew because somebody else changed its object (rule T8)
+_FEW = 500  # objects whose waiting rows are asked for at once: databases limit the parameters of a query
 _DIFFS = 20  # fields that a dry run shows old → new
 
 Decode = Callable[[Row, Place], Sequence[Action]]
@@ -62,6 +63,7 @@ class Executor:
         self.displaced = 0
         self.failed = 0
         self.writes = False
+        self._changed: set[str] = set()  # names of the objects that were written lately, up to a few
         self.diffs: list[FieldDiff] = []
         self.changed_fields: Counter[str] = Counter()
 
@@ -96,7 +98,7 @@ class Executor:
 
     def _let_wait(self, action: Action, wait: Wait) -> None:
         problem = _told(wait.problem, action.columns)
-        self.waiting.add_row(action.place, action.row, problem, is_key=wait.is_key)
+        self.waiting.add_row(action.place, action.row, problem, is_key=wait.is_key, blocker=wait.blocker)
 
     def _was_created(self, place: Place) -> bool:
         return self.ledger.kind(place) is OutcomeKind.CREATED
@@ -118,8 +120,8 @@ class Executor:
             except Changed:
                 continue
             except RowError as error:
-                if plan.waits_if_refused and error.problems[0].code == "unique":
-                    raise Wait(error.problems[0]) from None
+                if plan.blocker is not None and error.problems[0].code == "unique":
+                    raise Wait(error.problems[0], blocker=plan.blocker) from None
                 raise
         raise RowError(Problem("refused", "others keep changing the object while it is synced; run again"))
 
@@ -135,21 +137,30 @@ class Executor:
     def _record(self, action: Action, plan: Plan, written: Written) -> ObjectId | None:
         """Keep account of an applied row."""
         place = action.place
-        self.ledger.note(place, _real_outcome(plan, written))
-        for problem in plan.problems:
-            self.details.note(place, REASON if problem.code in REASON_CODES else WARNING, problem)
-        self.displaced += plan.displaced
-        for target, relation in plan.named:
-            self.waiting.hear(place, _real(target, written), relation)
+        self._note(Outcome(place, _real_outcome(plan, written), plan.problems, plan.displaced))
+        for target, relation, sign in plan.named:
+            self.waiting.hear(place, _real(target, written), relation, sign)
         for pending in plan.pending:
             target = _real(pending.target, written)
-            self.waiting.add_relation(place, action.row, target, pending.relation, pending.force, pending.problem)
+            self.waiting.add_relation(
+                place, action.row, target, pending.relation, pending.sign, pending.force, pending.problem
+            )
         for change in written.changes:
             self._note_change(change)
         return _real(plan.result, written) if plan.result else None
 
+    def _note(self, outcome: Outcome) -> None:
+        """Hand an outcome over to the ledger and the details."""
+        self.ledger.note(outcome.place, outcome.kind)
+        for problem in outcome.problems:
+            level = REASON if problem.code in REASON_CODES else WARNING
+            self.details.note(outcome.place, ERROR if outcome.kind is OutcomeKind.FAILED else level, problem)
+        self.displaced += outcome.displaced
+
     def _note_change(self, change: Change) -> None:
         self.writes = True
+        if len(self._changed) <= _FEW:
+            self._changed.add(name_of(change.target))
         if not self.options.dry_run or change.kind is not ChangeKind.UPDATE:
             return
         for name, new in {**change.after, **change.properties}.items():
@@ -167,10 +178,9 @@ class Executor:
         Raises:
             Stop: It was one too many (rule T4).
         """
-        self.ledger.note(place, OutcomeKind.FAILED)
+        problems = tuple(_told(problem, columns) for problem in error.problems)
+        self._note(Outcome(place, OutcomeKind.FAILED, problems))
         self.ledger.wait(place, False)
-        for problem in error.problems:
-            self.details.note(place, ERROR, _told(problem, columns))
         self.details.reject(place, row)
         self.failed += 1
         limit = self.options.error_limit
@@ -184,9 +194,9 @@ class Executor:
         Raises:
             Stop: One row too many failed.
         """
-        self._settle_passes(decode)
+        self._settle_passes(decode, accept_shared=False)
         if self._settle_shared(decode):
-            self._settle_passes(decode)
+            self._settle_passes(decode, accept_shared=True)
         for waiting in self.waiting.rows():
             self.waiting.forget_row(waiting.place)
             self.fail(waiting.place, waiting.row, RowError(waiting.problem), {})
@@ -194,15 +204,27 @@ class Executor:
             self.waiting.forget_relation(relation.place, relation.relation)
             self.details.note(relation.place, WARNING, relation.problem)
 
-    def _settle_passes(self, decode: Decode) -> None:
+    def _settle_passes(self, decode: Decode, *, accept_shared: bool) -> None:
+        """
+        Pass over all that waits until that settles nothing.
+
+        In between, only the rows whose blocker has just changed: a chain of rows in the wrong order would
+        otherwise cost a pass over everything for each of its links.
+        """
         is_moving = True
         while is_moving:
+            self._changed.clear()
             is_moving = False
             for waiting in self._all_waiting():
                 if isinstance(waiting, WaitingRow):
-                    is_moving |= self._retry_row(waiting, decode, accept_shared=False)
+                    is_moving |= self._retry_row(waiting, decode, accept_shared=accept_shared)
                 else:
                     is_moving |= self._retry_relation(waiting, decode)
+            while 0 < len(self._changed) <= _FEW:
+                blockers = self._changed.copy()
+                self._changed.clear()
+                for waiting in self.waiting.rows(blockers):
+                    self._retry_row(waiting, decode, accept_shared=accept_shared)
 
     def _all_waiting(self) -> Iterator[WaitingRow | WaitingRelation]:
         def by_place(waiting: Any) -> Place:
@@ -257,6 +279,8 @@ class Executor:
             return False
         except RowError as error:
             self.waiting.forget_relation(place, waiting.relation)
+            if self.is_out(place):  # another relation of the row has failed before
+                return True
             self.fail(place, waiting.row, error, action.columns)
             return True
         self.waiting.forget_relation(place, waiting.relation)

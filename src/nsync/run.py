@@ -76,7 +76,7 @@ class Run:
         self._progress = progress
         self._rows_read = 0
         self._bytes_done = 0
-        self._bytes_total = sum(task.source.size for task in tasks) * max(len(phases), 1)
+        self._bytes_total = self._sum_bytes()
 
     @property
     def commits_batches(self) -> bool:
@@ -121,6 +121,7 @@ class Run:
             logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
             batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
         self._bytes_done += task.source.size
+        self._bytes_total = self._bytes_total or self._sum_bytes()  # by now the end of a stream may be known
 
     def _boundary(self, last: str) -> AbstractContextManager[Any]:
         """Give the transaction around one batch, if each has its own."""
@@ -162,6 +163,12 @@ class Run:
             for ordinal, row in enumerate(task.source):
                 self._tell(task.source.position)
                 yield from self._actions(task, Place(task.number, ordinal, row.number), row)
+
+    def _sum_bytes(self) -> int:
+        """Give the bytes that all phases will read; 0 while the size of a source is not known."""
+        if not all(task.source.size for task in self.tasks):
+            return 0
+        return sum(task.source.size for task in self.tasks) * max(len(self.phases), 1)
 
     def close_accounts(self) -> None:
         """Give an outcome to the rows that no phase has run, so that the counts add up (rule O1)."""

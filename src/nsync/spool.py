@@ -28,5 +28,5 @@ def pack(values: tuple[object, ...]) -> bytes:
 
 def unpack(packed: bytes) -> tuple[Any, ...]:
     """Give back what `pack` was given."""
-    values: tuple[Any, ...] = pickle.loads(packed)  # noqa: S301  # written by pack() in this process, nowhere else
+    values: tuple[Any, ...] = pickle.loads(packed)  # noqa: S301  # written by pack() in this process
     return values

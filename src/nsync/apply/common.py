@@ -221,4 +221,9 @@ def _relations_to(model: type[Model]) -> list[Any]:
 def _is_as_planned(instance: Model, stored: Mapping[str, object]) -> bool:
     """Whether an object that was read again holds what the planner saw."""
     names = (field.attname for field in instance._meta.concrete_fields if field.attname in stored)
-    return all(same(field_of(type(instance), name), stored[name], getattr(instance, name)) for name in names)
+    return all(_is_same(field_of(type(instance), name), stored[name], getattr(instance, name)) for name in names)
+
+
+def _is_same(field: Any, old: object, new: object) -> bool:
+    """Compare as `same`; but NaN, and types without an ``==`` of their own, equal nothing, not even themselves."""
+    return same(field, old, new) or repr(field.get_prep_value(old)) == repr(field.get_prep_value(new))

@@ -27,10 +27,20 @@ class ObjectWriter(RowWriter):
             _check_lengths(instance, _columns(instance))
         self._validate(instance)
         if _overrides(instance, "save"):
+            self._refuse_taken_key(instance)
             instance.save()
         else:
             instance.save(using=self.using, force_insert=True)
+        if instance.pk is None:
+            raise RowError(Problem("refused", f"the save() of {instance._meta.verbose_name} did not save it"))
         self._inserted(change, instance)
+
+    def _refuse_taken_key(self, instance: Model) -> None:
+        """Its ``save()`` may not take ``force_insert``, without which Django would overwrite a present object."""
+        rows = type(instance)._base_manager.using(self.using)
+        if instance.pk is not None and rows.filter(pk=instance.pk).exists():
+            message = f"{instance._meta.verbose_name} {instance.pk} exists already"
+            raise RowError(Problem("unique", message, instance._meta.pk.attname, str(instance.pk)))
 
     def _update(self, change: Change) -> None:
         instance = self._current(change)

@@ -290,9 +290,10 @@ class _Compiler:
     def _check_usable(self) -> None:
         """Rule C6: a header needs something that a row could do, and a way to say what."""
         if not (self.fields or self.properties or self.references or self.operands or _KEY in self.controls):
-            names = ", ".join(name for name in self.header if name) or "none"
-            notes = "; ".join(f"{note.column}: {note.message}" for note in self.notes)
-            found = f"{names} ({notes})" if notes else names
+            noted = {note.column for note in self.notes}
+            names = ", ".join(name for name in self.header if name and name not in noted)
+            notes = [f"{note.column}: {note.message}" for note in self.notes]
+            found = "; ".join(filter(None, [names, *notes])) or "none"
             raise ConfigError(
                 f"no column of the header is a field of {self.model._meta.label}: {found}. "
                 "Is the delimiter right (--delimiter), and does the file have a header row (--header)?"

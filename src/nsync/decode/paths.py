@@ -50,6 +50,8 @@ def compile_path(model: type[Model], text: str, options: SyncOptions) -> Path:
     if not rest:
         return Path(fields, "exact", tuple(passed), converter(final, options))
     lookup = "__".join(rest)
+    if passed[-1].is_relation and not passed[-1].concrete and lookup != "isnull":
+        raise ConfigError(f"{text!r}: name a field of {passed[-1].related_model._meta.label} before {lookup!r}")
     _check_lookup(final, rest, text)
     return Path(fields, lookup, tuple(passed), lookup_converter(final, lookup, options))
 

@@ -16,7 +16,7 @@ class ProgressDisplay(Protocol):
     """Told now and then how far a run has come."""
 
     def __call__(self, rows: int, done: int, total: int) -> None:
-        """Take note of rows read, bytes read, and bytes to read."""
+        """Take note of rows read, bytes read, and bytes to read: 0 while nobody knows how many."""
 
     def close(self) -> None:
         """Clear the display."""
@@ -74,6 +74,7 @@ class Bar:
                 delay=_BAR_AFTER,
                 bar_format=_BAR,
             )
+        self._bar.total = total  # of a stream it is known once its end was reached
         elapsed = max(time.monotonic() - self._started, 0.001)
         self._bar.set_postfix_str(f"{rows:,} rows, {rows / elapsed:,.0f} rows/s", refresh=False)
         self._bar.update(min(done, total) - self._bar.n)

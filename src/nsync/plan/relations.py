@@ -65,7 +65,7 @@ def _find_all(
             problem = _problem("missing-reference", ref, lookup, "no object", "")
             if is_required or plan.options.on_missing_reference == "error":
                 raise Wait(problem)
-            plan.leave(target, ref.relation, force, problem)
+            plan.leave(target, ref, force, problem)
             return None
         found.append(objects[0])
     plan.pending.pop((target, ref.relation.name), None)  # found by the update what the create had to leave

@@ -126,7 +126,7 @@ def plan_displacement(plan: RowPlan, action: Action, linked: ObjectId, found: tu
     name = matched.model._meta.verbose_name
     if held is not None:
         plan.warn("match-held", f"the matched {name} ({matched.pk}) has key {held.key!r} of {held.system}; it stays")
-        plan.waits_if_refused = True
+        plan.blocker = matched
     elif plan.options.on_displaced == "error":
         raise RowError(Problem("displaced", f"{name} {matched.pk} has the match values too, and would be removed"))
     elif plan.options.on_displaced == "keep":

@@ -7,11 +7,12 @@ from functools import reduce
 from operator import and_
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldError, ValidationError
 from django.db.models import Model, Q, QuerySet
 
 from nsync.actions import Condition, Lookup, Relation
 from nsync.changes import KeyMapping, ObjectId
+from nsync.errors import Problem, RowError
 from nsync.fields import attnames, concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
@@ -64,8 +65,16 @@ class Resolver:
         }
 
     def answer(self, question: Question, answers: Answers) -> None:
-        """Add the answer to a question, and what came with it, to what is known."""
-        answers[question] = self._ways[type(question)](question, answers)
+        """
+        Add the answer to a question, and what came with it, to what is known.
+
+        Raises:
+            RowError: ``bad-match``: no database can be asked so, such as for a year that does not exist.
+        """
+        try:
+            answers[question] = self._ways[type(question)](question, answers)
+        except (FieldError, OverflowError, ValueError) as error:
+            raise RowError(Problem("bad-match", f"the database cannot be asked for this value: {error}")) from error
 
     def _objects(self, model: type[Model]) -> QuerySet[Model]:
         # The base manager: a default manager may hide rows that exist all the same.
@@ -183,7 +192,8 @@ class Resolver:
         objects = {}
         for row in rows.values(*attnames(related)):
             objects[ObjectId(related, row[pk_name])] = row
-        answers.update({Stored(other): row for other, row in objects.items()})
+        for other, row in objects.items():
+            answers.setdefault(Stored(other), row)  # what is known already has the texts of properties too
         return frozenset(objects)
 
     def _through_pks(self, target: ObjectId, relation: Relation) -> Iterable[object]:
@@ -246,9 +256,12 @@ def _text_of(instance: Model, name: str) -> str | None:
     """Give what a property's getter says, as text; None if it says nothing or cannot be read."""
     try:
         value = getattr(instance, name)
+        return None if value is None else str(value)
     except AttributeError:  # a setter without a getter
         return None
-    return None if value is None else str(value)
+    except Exception as error:  # the model's own code
+        message = f"the getter of {name} fails: {type(error).__name__}: {error}"
+        raise RowError(Problem("refused", message, name)) from error
 
 
 def _parents(model: type[Model]) -> list[type[Model]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from nsync.actions import Action, Place, Relation
+from nsync.actions import Action, Place, Reference
 from nsync.changes import Change, ChangeKind, New, ObjectId, OutcomeKind
 from nsync.errors import Problem
 from nsync.fields import concrete_model
@@ -27,10 +27,11 @@ LEAVE: Final = _Leave.LEAVE  # the column stays as it is
 class Wait(Exception):
     """The row cannot be applied yet: a later row may settle what is in its way (rule R6)."""
 
-    def __init__(self, problem: Problem, *, is_key: bool = False) -> None:
-        super().__init__(problem, is_key)
+    def __init__(self, problem: Problem, *, is_key: bool = False, blocker: ObjectId | None = None) -> None:
+        super().__init__(problem, is_key, blocker)
         self.problem = problem  # the row error if nothing settles it
         self.is_key = is_key  # rule I7: at the end the row is applied all the same
+        self.blocker = blocker  # rule A4: the object that, as far as is known, must change first
 
 
 class Pending(NamedTuple):
@@ -38,6 +39,7 @@ class Pending(NamedTuple):
 
     target: ObjectId
     relation: str
+    sign: str  # of a many-to-many relation
     force: bool
     problem: Problem  # the warning if it stays so
 
@@ -50,8 +52,8 @@ class Plan(NamedTuple):
     problems: tuple[Problem, ...]  # warnings and reasons
     displaced: int
     pending: tuple[Pending, ...]
-    named: tuple[tuple[ObjectId, str], ...]  # relations that the row spoke of, found or not (rule R6)
-    waits_if_refused: bool  # rule A4: a unique constraint that refuses the row may be freed by a later row
+    named: tuple[tuple[ObjectId, str, str], ...]  # relations that the row spoke of, and their signs (rule R6)
+    blocker: ObjectId | None  # rule A4: holds match values; if it makes a unique constraint refuse, the row waits
     result: ObjectId | None  # the object that the row stands for, if there is one
 
 
@@ -76,8 +78,8 @@ class RowPlan:
         self.problems: dict[tuple[str, str], Problem] = {}  # once per code and column (rule O1)
         self.displaced = 0
         self.pending: dict[tuple[ObjectId, str], Pending] = {}
-        self.named: list[tuple[ObjectId, str]] = []
-        self.waits_if_refused = False
+        self.named: list[tuple[ObjectId, str, str]] = []
+        self.blocker: ObjectId | None = None
         self.result: ObjectId | None = None
         self.inserted: ObjectId | None = None
 
@@ -117,7 +119,7 @@ class RowPlan:
 
     def name(self, target: ObjectId, action: Action) -> None:
         """Note the relations that the row speaks of: earlier rows no longer do (rule R6)."""
-        self.named.extend((target, ref.relation.name) for ref in action.references)
+        self.named.extend((target, ref.relation.name, ref.sign) for ref in action.references)
 
     def warn(self, code: str, message: str, column: str = "", value: str = "") -> None:
         """Note a warning or a reason, once per code and column."""
@@ -129,11 +131,12 @@ class RowPlan:
         if code:
             self.warn(code, message, column)
 
-    def leave(self, target: ObjectId, relation: Relation, force: bool, problem: Problem) -> None:
+    def leave(self, target: ObjectId, ref: Reference, force: bool, problem: Problem) -> None:
         """Leave a relation alone for now (rule R5)."""
-        earlier = self.pending.get((target, relation.name))
+        name = ref.relation.name
+        earlier = self.pending.get((target, name))
         force = force or (earlier is not None and earlier.force)
-        self.pending[target, relation.name] = Pending(target, relation.name, force, problem)
+        self.pending[target, name] = Pending(target, name, ref.sign, force, problem)
 
     def finish(self) -> Plan:
         """Give what was collected, as a value."""
@@ -144,6 +147,6 @@ class RowPlan:
             displaced=self.displaced,
             pending=tuple(self.pending.values()),
             named=tuple(self.named),
-            waits_if_refused=self.waits_if_refused,
+            blocker=self.blocker,
             result=self.result,
         )

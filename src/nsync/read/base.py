@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """In bytes; 0 while nobody knows: a stream was not read to its end yet."""
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -101,7 +101,8 @@ def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdi
 
     Args:
         path: A path, ``"-"`` for standard input, or an open text or binary file, which is read from where it
-            stands and left open. What cannot be read twice is copied to a temporary file.
+            stands and left open; it must stay open for as long as the source is read. What cannot be read twice is
+            copied to a temporary file as it is read.
         options: Its ``format`` names the format; without one the suffix does, and an unknown suffix means CSV.
         stdin: Stands in for ``sys.stdin.buffer``.
 
@@ -112,8 +113,9 @@ def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdi
     factory = _choose_format(content_name(path), options.format)
     content = open_content(path, stdin)
     try:
-        if content.size == 0:
-            raise SourceError("is empty (0 bytes); a source has at least a header row", content.name)
+        if content.is_empty:
+            cure = "ask for the export again, or check how it was made"
+            raise SourceError(f"is empty (0 bytes); a source has at least a header row: {cure}", content.name)
         return factory(content, options)
     except BaseException:
         content.close()

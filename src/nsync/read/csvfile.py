@@ -44,7 +44,6 @@ class CsvSource:
             SourceError: Not text, not in this encoding, or without a header.
         """
         self.name = content.name
-        self.size = content.size
         self.notes: tuple[str, ...] = ()
         self._content = content
         self._stream: BinaryIO | None = None  # of the current pass
@@ -60,6 +59,11 @@ class CsvSource:
         is_rejects = self.header[-3:] == REJECTS_COLUMNS
         self.dialect = Dialect(written_in, self._delimiter, line_ending, is_rejects)
         self._position = 0
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 while nobody knows."""
+        return self._content.size
 
     @property
     def position(self) -> int:
@@ -103,7 +107,7 @@ class CsvSource:
         self.header = tuple(_bare_name(name) for name in first[1])
         if len(self.header) == 1 and (likelier := likelier_delimiter(self.header[0])):
             spelled = spell_delimiter(likelier)
-            self.notes += (f"the header is a single cell that holds {spelled}; is --delimiter {spelled} missing?",)
+            self.notes += (f"the header is a single cell that looks parted by {spelled}: say --delimiter {spelled}",)
         return line_ending
 
     def _sniff(self) -> str:

@@ -19,7 +19,7 @@ _SIGNATURES: Final = (  # (pattern, what it is, what would work); the first that
     (rb"PK\x03\x04.*(xl/|\[Content_Types\]\.xml)", "an Excel workbook (.xlsx)", _EXPORT),
     (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", _EXPORT),
     (rb"PK\x03\x04|PK\x05\x06", "a zip archive", f"{_UNPACK}: unzip FILE"),
-    (rb"\x1f\x8b", "compressed with gzip", f"{_UNPACK}: gunzip FILE, or gunzip --stdout FILE and name the source -"),
+    (rb"\x1f\x8b", "compressed with gzip", f"pipe it in: gunzip -c FILE | … -, or {_UNPACK}: gunzip FILE"),
     (rb"BZh[1-9]1AY&SY", "compressed with bzip2", f"{_UNPACK}: bunzip2 FILE"),
     (rb"\xfd7zXZ\x00", "compressed with xz", f"{_UNPACK}: unxz FILE"),
     (rb"\x28\xb5\x2f\xfd", "compressed with zstd", f"{_UNPACK}: unzstd FILE"),
@@ -48,15 +48,27 @@ def check_encoding(name: str) -> str:
         ConfigError: It is unknown, or none that turns bytes into text.
     """
     try:
-        canonical = codecs.lookup(name).name
-        if canonical in _HOST_NAMES_ONLY:
-            raise LookupError(name)
-        io.TextIOWrapper(io.BytesIO(), encoding=canonical).read()
+        return _look_up(name)
     except (LookupError, ValueError) as error:  # ValueError: a NUL character in the name
-        close = get_close_matches(name.lower().replace("-", "_"), encodings.aliases.aliases.values(), n=1)
-        hint = f"did you mean {close[0].replace('_', '-')}?" if close else "try utf-8, utf-16 or cp1252"
+        close = get_close_matches(name.lower().replace("-", "_"), encodings.aliases.aliases.values())
+        fitting = next(filter(_is_text_encoding, close), "")
+        hint = f"did you mean {fitting.replace('_', '-')}?" if fitting else "try utf-8, utf-16 or cp1252"
         raise ConfigError(f"--encoding {name}: no such encoding; {hint}") from error
+
+
+def _look_up(name: str) -> str:
+    canonical = codecs.lookup(name).name
+    if canonical in _HOST_NAMES_ONLY:
+        raise LookupError(name)
+    io.TextIOWrapper(io.BytesIO(), encoding=canonical).read()  # refuses base64 and its like
     return canonical
+
+
+def _is_text_encoding(name: str) -> bool:
+    try:
+        return bool(_look_up(name))
+    except LookupError:
+        return False
 
 
 def plain_name(encoding: str) -> str:
@@ -107,7 +119,20 @@ def _refuse_nul_bytes(head: bytes, name: str, encoding: str) -> None:
     # UTF-16 shows in the first line, since its delimiters and its newline ("\n\0" or "\0\n") hold a NUL byte.
     # A NUL byte further down is a bad cell, which the decoder reports with its row (rule V4).
     first_line = head[: head.find(b"\n") + 2] if b"\n" in head else head
-    if b"\0" in first_line:
-        guess = "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
-        hint = f"it looks like UTF-16 without a byte order mark: say --encoding {guess}"
-        raise SourceError(f"has NUL bytes in its first line, so it is not {plain_name(encoding)} text; {hint}", name)
+    if b"\0" not in first_line:
+        return
+    guess = _guess_utf_16(head)
+    if not guess:
+        raise SourceError("is not text: it has NUL bytes in its first line; ask for the data as CSV", name)
+    hint = f"it looks like UTF-16 without a byte order mark: say --encoding {guess}"
+    raise SourceError(f"has NUL bytes in its first line, so it is not {plain_name(encoding)} text; {hint}", name)
+
+
+def _guess_utf_16(head: bytes) -> str:
+    """Tell the byte order from the NUL bytes: in UTF-16 they are many, and nearly all in the same half of the pairs."""
+    first, second = head[::2].count(0), head[1::2].count(0)
+    many, few = max(first, second), min(first, second)
+    # A fifth of the pairs: in Chinese or Japanese only delimiters, digits and newlines have one.
+    if many * 10 < len(head) or few * 4 > many:
+        return ""
+    return "utf-16-be" if first > second else "utf-16-le"

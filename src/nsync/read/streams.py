@@ -7,14 +7,14 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Protocol, TextIO, cast
 
-from nsync.errors import SourceError
+from nsync.errors import ConfigError, SourceError
 
 STDIN_NAME: Final = "<stdin>"
 BUFFER_SIZE: Final = 256 * 1024  # bytes asked of the operating system at once
@@ -30,7 +30,11 @@ class Content(Protocol):
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """In bytes; 0 while nobody knows."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is not a single byte."""
 
     @property
     def encoding(self) -> str:
@@ -60,6 +64,7 @@ class FileContent:
         self.name = path
         self._stamp = _stamp(stream)
         self.size = os.fstat(stream.fileno()).st_size
+        self.is_empty = self.size == 0
 
     def open(self) -> BinaryIO:
         """Start a pass at the first byte."""
@@ -82,35 +87,36 @@ class FileContent:
 
 
 class SpooledContent:
-    """A stream that can be read only once, copied to a temporary file, which nobody else can see or change."""
+    """
+    A stream that can be read only once, copied as it is read to a temporary file, which nobody else can see or change.
 
-    def __init__(self, name: str, stream: IO[bytes] | IO[str]) -> None:
+    The first pass copies; a later one reads the copy, and goes on copying where the passes before it ended.
+    """
+
+    def __init__(self, name: str, stream: IO[bytes] | IO[str], *, is_ours: bool = False) -> None:
         self.name = name
         self.encoding = ""
-        self._file: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile(prefix="nsync-"))
+        self._stream = stream
+        self._is_ours = is_ours  # opened by us, so closed by us
+        self._file = cast(io.FileIO, tempfile.TemporaryFile(prefix="nsync-", buffering=0))
+        self._copied = 0  # bytes
+        self._is_complete = False
+        self._failure: SourceError | None = None  # told again by each pass that gets there
         try:
-            with _named_errors(name):
-                self._copy(stream)
-                self.size = self._file.seek(0, os.SEEK_END)
+            self.copy_on()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
+        self.is_empty = self._is_complete
 
-    def _copy(self, stream: IO[Any]) -> None:
-        try:
-            part = stream.read(BUFFER_SIZE)
-            if isinstance(part, str):
-                self.encoding = "utf-8"
-            while part:
-                self._file.write(part.encode() if isinstance(part, str) else part)
-                part = stream.read(BUFFER_SIZE)
-        except UnicodeError as error:
-            reason = f"is a text stream that does not decode ({error}); open it in binary mode and name its encoding"
-            raise SourceError(reason, self.name) from error
+    @property
+    def size(self) -> int:
+        """In bytes; 0 until the stream was read to its end."""
+        return self._copied if self._is_complete else 0
 
     def open(self) -> BinaryIO:
         """Start a pass at the first byte."""
-        return cast(BinaryIO, io.BufferedReader(_SharedReader(self._file), BUFFER_SIZE))
+        return cast(BinaryIO, io.BufferedReader(_SharedReader(self), BUFFER_SIZE))
 
     def check_unchanged(self, stream: BinaryIO) -> None:
         """Nobody else can reach the copy."""
@@ -118,24 +124,69 @@ class SpooledContent:
     def close(self) -> None:
         """Remove the copy."""
         self._file.close()
+        if self._is_ours:
+            self._stream.close()
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Give bytes from an offset on: of the copy, or, at its end, of the stream."""
+        if offset == self._copied and not self._is_complete:
+            self.copy_on()
+        self._file.seek(offset)
+        return self._file.readinto(buffer[: self._copied - offset])
+
+    def copy_on(self) -> None:
+        """Copy the next bytes of the stream."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            part = self._next_part()
+            self._write(part)
+        except SourceError as error:
+            self._failure = error
+            raise
+        self._copied += len(part)
+        self._is_complete = not part
+
+    def _next_part(self) -> bytes:
+        stream: IO[Any] = self._stream
+        # read1() gives what a pipe holds now; read() would wait until there are that many bytes.
+        read = stream.read1 if isinstance(stream, io.BufferedIOBase) else stream.read
+        try:
+            with _named_errors(self.name):
+                part = read(BUFFER_SIZE)
+                if not isinstance(part, str):
+                    return part or b""
+                self.encoding = "utf-8"
+                return part.encode()
+        except UnicodeError as error:
+            reason = f"is a text stream that does not decode ({error}); open it in binary mode and name its encoding"
+            raise SourceError(reason, self.name) from error
+
+    def _write(self, part: bytes) -> None:
+        rest = memoryview(part)
+        try:
+            self._file.seek(self._copied)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            where = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
+            raise SourceError(f"{where}; set TMPDIR to a folder with room, or name a file", self.name) from error
 
 
 class _SharedReader(io.RawIOBase):
-    """One pass over a file that several passes share: it keeps a position of its own."""
+    """One pass over a copy that several passes share: it keeps a position of its own."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, content: SpooledContent) -> None:
+        self._content = content
         self._offset = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._offset)
-        part = self._file.read(len(buffer))
-        buffer[: len(part)] = part
-        self._offset += len(part)
-        return len(part)
+        count = self._content.read_into(memoryview(buffer), self._offset)
+        self._offset += count
+        return count
 
     def tell(self) -> int:
         return self._offset
@@ -164,10 +215,41 @@ def open_content(path: str | os.PathLike[str] | BinaryIO | TextIO, stdin: Binary
     with _named_errors(name):
         # Opened before it is looked at: a named pipe that is opened twice loses its first reader's bytes.
         stream = open(name, "rb", buffering=BUFFER_SIZE)
+    status = os.fstat(stream.fileno())
+    if stat.S_ISFIFO(status.st_mode) or _is_standard_input(status):
+        return SpooledContent(name, stream, is_ours=True)
     with stream:
-        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return FileContent(name, stream)
-        return SpooledContent(name, stream)
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError("is a device, not a file; name a file, a pipe, or - for standard input", name)
+        return FileContent(name, stream)
+
+
+def check_read_once(paths: Iterable[str | os.PathLike[str] | BinaryIO | TextIO]) -> None:
+    """
+    Refuse a stream that is named twice: each of its sources would get a part of it.
+
+    Raises:
+        ConfigError: It is.
+    """
+    seen: set[str | int] = set()
+    for path in paths:
+        if not isinstance(path, (str, os.PathLike)):
+            stream: str | int = id(path)
+        elif path == "-" or Path(path).is_fifo():
+            stream = os.fspath(path)
+        else:
+            continue
+        if stream in seen:
+            raise ConfigError(f"{content_name(path)} is named twice, but can be read only once; copy it to a file")
+        seen.add(stream)
+
+
+def _is_standard_input(status: os.stat_result) -> bool:
+    """Tell whether a path such as /dev/stdin was opened; it may be a terminal, which is a device."""
+    try:
+        return not stat.S_ISREG(status.st_mode) and os.path.samestat(status, os.fstat(0))
+    except OSError:  # closed
+        return False
 
 
 def _standard_input() -> BinaryIO | TextIO:
