@@ -15,10 +15,10 @@ PYENV_PATH = $(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/3.1*/bin))
 .PHONY: demo test lint tox bench docs clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python example_project/demo.py
+	@$(BIN)/python example_project/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m tests.everywhere $(ARGS)
+	@$(BIN)/python -m tests.everywhere $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -28,7 +28,8 @@ lint: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 tox: $(VENV)/.dev
-	PATH="$(PYENV_PATH):$$PATH" $(BIN)/tox run $(ARGS)
+	@echo "Running tox with the interpreters of PATH and pyenv"
+	@PATH="$(PYENV_PATH):$$PATH" $(BIN)/tox run $(ARGS)
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -41,17 +42,20 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	python=$$($(FIND_PYTHON)) && $$python -m venv --clear $(VENV)
+	@python=$$($(FIND_PYTHON)) && echo "Making the virtual environment $(VENV) with $$python" && $$python -m venv --clear $(VENV)
 
 # Stamps: what is installed stays installed until the packaging changes.
 $(VENV)/.demo: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
+	@echo "Installing nsync into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
 
 $(VENV)/.test: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
-	touch $@
+	@echo "Installing nsync and what its tests need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@
 
 $(VENV)/.dev: setup.py pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@ $(VENV)/.test $(VENV)/.demo
+	@echo "Installing nsync and what its developers need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.test $(VENV)/.demo
