@@ -177,7 +177,8 @@ def test_an_error_of_the_policy_itself_is_not_hidden(sync_text: Sync) -> None:
                 action.execute()
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        sync_text("action_flags,match_on,first_name\nc,first_name,A\n", policy=Broken)
+    report = sync_text("action_flags,match_on,first_name\nc,first_name,A\n", policy=Broken)
 
+    assert report.error.endswith("Broken raised ZeroDivisionError")
+    assert report.exit_code == 1
     assert not Person.objects.exists()

@@ -1,4 +1,4 @@
-"""The project's own code in the way: ``save()``, property getters, hooks; none of it loses data or ends in a traceback."""
+"""The project's own code in the way: ``save()``, property getters, hooks; it loses no data and ends in no traceback."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from tests.testapp.models import Company
 
 pytestmark = pytest.mark.django_db
 
-# A savepoint and its release; PostgreSQL also checks deferred constraints at once, and defers them again.
-_SAVEPOINT = 4 if TEST_DATABASE == "postgresql" else 2
+# A savepoint and its release; PostgreSQL also checks deferred constraints at once, in one round trip.
+_SAVEPOINT = 3 if TEST_DATABASE == "postgresql" else 2
 _MAPPING = _OBJECT = _MATCH = _REFERENCE = 1  # to look for it
 _INSERT = _UPDATE = _MAP = 1
 _READ_AGAIN = 1  # under a lock, where there is one (rule T8)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -17,6 +17,7 @@ from django.db.models import Model
 
 from nsync.actions import Action
 from nsync.apply.base import blockers, related_blockers
+from nsync.apply.refusals import lock_cure
 from nsync.decode.compiling import check_model, check_names, compile_layout
 from nsync.decode.decoder import Decoder
 from nsync.errors import ConfigError, NsyncError, Problem
@@ -35,6 +36,8 @@ from nsync.signals import run_finished, run_started
 from nsync.walking import ExecutableAction, Walk
 
 logger = logging.getLogger(__name__)
+# What a policy raises is logged with its traceback: only where the project has set up logging, not on standard error.
+logging.getLogger("nsync").addHandler(logging.NullHandler())
 
 Policy = Callable[[Iterable[Any]], Any]  # a policy class, as a rule
 
@@ -116,7 +119,7 @@ class _Conductor:
     ) -> None:
         self.options = options
         self.started = time.monotonic()
-        models = [_find_model(given.model) for given in inputs]
+        models = [find_model(given.model) for given in inputs]
         self.using = _choose_database(models, options)
         self.queries = 0
         stack.enter_context(connections[self.using].execute_wrapper(self._count))
@@ -126,7 +129,7 @@ class _Conductor:
         self.properties = _properties(self.tasks)
         self.executor = Executor(self.identities, options, self.properties, len(self.tasks))
         self.policy = policy
-        phases = () if is_walked(policy) else policy(()).phases
+        phases = () if is_walked(policy) else self._make_policy(()).phases
         self.run = Run(self.tasks, self.executor, options, self.using, phases, progress)
         self.error = ""
         self._was_committed = False
@@ -187,7 +190,11 @@ class _Conductor:
         except NsyncError as error:
             self.error = str(error)
         except DatabaseError as error:
-            self.error = f"the database refuses: {' '.join(str(error).split())}"
+            self.error = database_error(error)
+        except (KeyboardInterrupt, SystemExit) as error:
+            if self.run.last_committed:
+                error.add_note(f"the last row committed is {self.run.last_committed}")
+            raise
         except Exception as error:
             if not self._was_committed:
                 raise
@@ -234,8 +241,27 @@ class _Conductor:
         def make(action: Action) -> ExecutableAction:
             return ExecutableAction(action, self.executor, self.using, lambda: None)
 
-        self.policy(Walk(self.run.walk, make)).execute()
+        policy = self._make_policy(Walk(self.run.walk, make))
+        with self._blaming_policy("raised"):
+            policy.execute()
         self.executor.settle(self.run.decode)
+
+    def _make_policy(self, actions: Iterable[Any]) -> Any:
+        with self._blaming_policy("cannot be made:"):
+            return self.policy(actions)
+
+    @contextmanager
+    def _blaming_policy(self, what: str) -> Iterator[None]:
+        """Let what a project's own policy raises be an error of the call, not one of nsync."""
+        try:
+            yield
+        except (Stop, NsyncError, DatabaseError):  # of the run, which goes through the policy
+            raise
+        except Exception as error:
+            name = f"{self.policy.__module__}.{getattr(self.policy, '__qualname__', self.policy)}"
+            message = f"the policy {name} {what} {type(error).__name__}{': ' if str(error) else ''}{error}"
+            logger.exception(message)
+            raise ConfigError(message) from error
 
     def _transaction(self) -> AbstractContextManager[Any]:
         """Give the transaction around the run (rule T3), and the policy's own boundary inside it."""
@@ -243,7 +269,7 @@ class _Conductor:
         if self.options.dry_run or self.options.as_transaction or is_walked(self.policy):
             stack.enter_context(TransactionSyncPolicy(SyncPolicy()).boundary(self.using))
         if not is_walked(self.policy):
-            stack.enter_context(self.policy(()).boundary(self.using))
+            stack.enter_context(self._make_policy(()).boundary(self.using))
         return stack
 
     def _must_roll_back(self) -> bool:
@@ -312,8 +338,13 @@ class _Conductor:
         return tuple(reasons)
 
 
-def _find_model(given: type[Model] | str) -> type[Model]:
-    """Rule C6: a model that exists and whose objects can be written."""
+def find_model(given: type[Model] | str) -> type[Model]:
+    """
+    Give a model that exists and whose objects can be written (rule C6).
+
+    Raises:
+        ConfigError: There is none of this name, or it cannot be written.
+    """
     if not isinstance(given, str):
         check_model(given)
         return given
@@ -322,9 +353,7 @@ def _find_model(given: type[Model] | str) -> type[Model]:
         config = apps.get_app_config(label)
     except LookupError:
         labels = ", ".join(sorted(config.label for config in apps.get_app_configs()))
-        raise ConfigError(
-            f"there is no app {label!r}; there are {labels}. (Labels with _ in file names need --file-name-regex.)"
-        ) from None
+        raise ConfigError(f"there is no app {label!r}; there are {labels}") from None
     try:
         model = config.get_model(name)
     except LookupError:
@@ -332,6 +361,12 @@ def _find_model(given: type[Model] | str) -> type[Model]:
         raise ConfigError(f"app {label!r} has no model {name!r}; there are {names}") from None
     check_model(model)
     return model
+
+
+def database_error(error: Exception, cure: str = "") -> str:
+    """Say that the database refuses, and what helps."""
+    cure = lock_cure(error) or cure
+    return f"the database refuses: {' '.join(str(error).split())}{f' ({cure})' if cure else ''}"
 
 
 def _choose_database(models: Sequence[type[Model]], options: SyncOptions) -> str:

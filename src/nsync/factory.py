@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
 from nsync.actions import Action, Flags, Place
 from nsync.changes import OutcomeKind
-from nsync.decode.compiling import check_model, compile_layout
+from nsync.conductor import find_model
+from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import Decoder
 from nsync.errors import ConfigError
 from nsync.executor import Executor
@@ -44,8 +44,7 @@ class ActionFactory:
         external_system: ExternalSystem | None = None,
         options: SyncOptions | None = None,
     ) -> None:
-        self.model: type[Model] = apps.get_model(model) if isinstance(model, str) else model
-        check_model(self.model)
+        self.model: type[Model] = find_model(model)
         self.options = replace(options or SyncOptions(), on_error="skip", max_errors=None)
         self.using = self.options.database or DEFAULT_DB_ALIAS
         self._system = external_system.name if external_system is not None else ""

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, get_args
+
+from nsync.errors import ConfigError
+
+DateOrder = Literal["", "dmy", "mdy", "ymd"]
+OnDisplaced = Literal["delete", "keep", "error"]
+OnMissingReference = Literal["warn", "error"]
+OnError = Literal["rollback", "skip", "stop"]
+Engine = Literal["auto", "objects"]
+
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "date_order": get_args(DateOrder),
+    "engine": get_args(Engine),
+    "on_displaced": get_args(OnDisplaced),
+    "on_error": get_args(OnError),
+    "on_missing_reference": get_args(OnMissingReference),
+}
+_PAIRS: Final = ("flag_map", "map", "set")
+_NUMBERS: Final = ("batch_size", "max_errors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +31,9 @@ class SyncOptions:
     What one run is asked to do.
 
     Each attribute is the command option of the same name; the reference of the options explains them.
+
+    Raises:
+        ConfigError: A value makes no sense.
     """
 
     # reading
@@ -36,22 +58,30 @@ class SyncOptions:
     null_marker: str | None = None
     decimal_comma: bool = False
     round_decimals: bool = False
-    date_order: Literal["", "dmy", "mdy", "ymd"] = ""
+    date_order: DateOrder = ""
     timezone: str = ""  # "": the current time zone
     list_separator: str = "|"
     validate: bool = False
 
     # what happens
     create_external_system: bool = True
-    on_displaced: Literal["delete", "keep", "error"] = "delete"
-    on_missing_reference: Literal["warn", "error"] = "warn"
-    on_error: Literal["rollback", "skip", "stop"] = "rollback"
+    on_displaced: OnDisplaced = "delete"
+    on_missing_reference: OnMissingReference = "warn"
+    on_error: OnError = "rollback"
     max_errors: int | None = None  # None: 1000 under rollback, no limit under skip
     as_transaction: bool = True
     dry_run: bool = False
-    engine: Literal["auto", "objects"] = "auto"
+    engine: Engine = "auto"
     batch_size: int = 5_000  # rows committed together with as_transaction=False
     database: str = ""  # "": where the router sends the mappings
+
+    def __post_init__(self) -> None:
+        """Refuse what would otherwise be taken for something else, such as ``on_displaced="Keep"``."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            is_right, wanted = _check_of(field.name, field.default)
+            if not (is_right(value) or (value is None and field.default is None)):
+                raise ConfigError(f"SyncOptions: {field.name}={value!r} must be {wanted}")
 
     @property
     def error_limit(self) -> int | None:
@@ -59,3 +89,37 @@ class SyncOptions:
         if self.max_errors is not None:
             return self.max_errors
         return 1_000 if self.on_error == "rollback" else None
+
+
+def _check_of(name: str, default: object) -> tuple[Callable[[Any], bool], str]:
+    """Give what tells whether a value fits an attribute, and what it must be."""
+    if name in CHOICES:
+        choices = CHOICES[name]
+        return lambda value: isinstance(value, str) and value in choices, f"one of {', '.join(map(repr, choices))}"
+    if name in _NUMBERS:
+        return _is_number, "a whole number of at least 1"
+    if name in _PAIRS:
+        return lambda value: _is_row(value, _is_pair), f'a tuple of pairs of text, such as {name}=(("a", "b"),)'
+    if isinstance(default, tuple):
+        return lambda value: _is_row(value, _is_text), f'a tuple of text, such as {name}=("a", "b")'
+    if isinstance(default, bool):
+        return lambda value: isinstance(value, bool), "True or False"
+    if name == "list_separator":
+        return lambda value: _is_text(value) and bool(value), "text of at least one character, such as '|'"
+    return _is_text, "text"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_text, value))
+
+
+def _is_row(value: object, is_part: Callable[[object], bool]) -> bool:
+    return isinstance(value, tuple | list) and all(map(is_part, value))

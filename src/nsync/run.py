@@ -193,7 +193,8 @@ class Run:
         """Count a row as run; from time to time, say so. The position is in bytes, in the current source."""
         self._rows_read += 1
         if self._progress is not None and self._rows_read % _TELL_EVERY == 0:
-            self._progress(self._rows_read, self._bytes_done + position, self._bytes_total)
+            rows = sum(self.executor.ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
+            self._progress(rows, self._bytes_done + position, self._bytes_total)
 
 
 def _read_batch(rows: Iterator[tuple[int, Row]], size: int) -> tuple[list[tuple[int, Row]], SourceError | None]:

@@ -16,7 +16,7 @@ class _Spool(sqlite3.Connection):
 
 def open_spool(schema: str) -> sqlite3.Connection:
     """Give a new temporary database, which spills to disk by itself and goes when it is closed."""
-    spool = sqlite3.connect("", isolation_level=None, factory=_Spool)  # "": a temporary file, private to this connection
+    spool = sqlite3.connect("", isolation_level=None, factory=_Spool)  # "": a temporary file of its own
     spool.executescript(schema)
     return spool
 
@@ -28,5 +28,5 @@ def pack(values: tuple[object, ...]) -> bytes:
 
 def unpack(packed: bytes) -> tuple[Any, ...]:
     """Give back what `pack` was given."""
-    values: tuple[Any, ...] = pickle.loads(packed)  # noqa: S301  # written by pack() in this process
+    values: tuple[Any, ...] = pickle.loads(packed)  # noqa: S301  # pack() wrote it, in this process
     return values

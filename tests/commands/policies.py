@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from nsync.actions import Kind
+from nsync.actions import Action, Kind
 from nsync.policies import SyncPolicy
 
 
@@ -22,6 +22,33 @@ class PausesAfterEach(SyncPolicy):
             action.execute()
             Path(os.environ["NSYNC_TEST_PAUSED"]).touch()
             time.sleep(30)
+
+
+def _pauses_at_the_second(action: Action) -> bool:
+    if action.key == "2":
+        Path(os.environ["NSYNC_TEST_PAUSED"]).touch()
+        time.sleep(30)
+    return True
+
+
+class PausesAtTheSecond(SyncPolicy):
+    """Takes its time over the row whose key is 2."""
+
+    phases = (_pauses_at_the_second,)
+
+
+class CannotBeMade(SyncPolicy):
+    def __init__(self, actions: object = ()) -> None:
+        raise RuntimeError("no luck")
+
+
+class Raises(SyncPolicy):
+    """Applies an action, and then breaks."""
+
+    def execute(self) -> None:
+        for action in self.actions:
+            action.execute()
+            raise RuntimeError("boom")
 
 
 NOT_A_CLASS = "text"

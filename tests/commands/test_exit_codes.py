@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from tests.commands.conftest import Project
 
 GOOD = "external_key,action_flags,match_on,first_name,employee_id,age\n1,cu*,employee_id,Homer,E1,39\n"
 BAD = GOOD + "2,cu*,employee_id,Bruce,E2,forty\n"
+POLICIES = "tests.commands.policies"
 SYNC = ("syncfile", "TestSystem", "testapp", "Person")
 
 
@@ -47,6 +52,9 @@ def test_1_when_a_row_fails_and_nothing_is_committed(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("TestSystem", "testapp", "Person", "persons.csv", "--timezone", "Mars/Olympus"), "no such time zone"),
+        (("TestSystem", "testapp", "Person", "persons.csv", "--format", "cvs"), "did you mean csv? There are: "),
+        (("TestSystem", "testapp", "Person", "persons.csv", "--policy", f"{POLICIES}.CannotBeMade"), "no luck"),
         (("TestSystem", "testapp", "Person", "persons.cvs"), "did you mean 'persons.csv'?"),
         (("TestSystem", "testap", "Person", "persons.csv"), "there is no app 'testap'"),
         (("TestSystem", "testapp", "Persona", "persons.csv"), "has no model 'Persona'"),
@@ -87,6 +95,7 @@ def test_1_without_a_traceback_when_the_database_has_no_tables(project: Project)
         ("--max-errors", "-1"),
         ("--batch-size", "0"),
         ("--batch-size", "many"),
+        ("--list-separator", ""),
         ("--map", "no equals sign"),
         ("--set", "=value"),
         ("--check",),
@@ -155,6 +164,131 @@ def test_143_when_sigterm_ends_it_and_nothing_is_committed(project: Project) -> 
     assert process.returncode == 143
     assert err == "ended by SIGTERM; what was not committed yet was rolled back\n"
     assert project.persons() == []
+
+
+@pytest.mark.parametrize(("sent", "code", "by"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")])
+def test_a_signal_between_batches_says_what_was_committed(
+    project: Project, sent: signal.Signals, code: int, by: str
+) -> None:
+    """T7."""
+    paused = project.folder / "paused"
+    path = project.write("persons.csv", GOOD + "2,cu*,employee_id,Bruce,E2,40\n")
+    arguments = ("--policy", f"{POLICIES}.PausesAtTheSecond", "--no-as-transaction", "--batch-size", "1")
+
+    with project.start(*SYNC, path, *arguments, NSYNC_TEST_PAUSED=str(paused)) as process:
+        _wait_for(paused)
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert err == (
+        f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2\n"
+    )
+    assert project.persons() == ["Homer"]
+
+
+def test_130_when_ctrl_c_ends_it_and_nothing_is_committed(project: Project) -> None:
+    paused = project.folder / "paused"
+    path = project.write("persons.csv", GOOD)
+
+    with project.start(
+        *SYNC, path, "--policy", f"{POLICIES}.PausesAfterEach", NSYNC_TEST_PAUSED=str(paused)
+    ) as process:
+        _wait_for(paused)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert err == "ended by Ctrl-C; what was not committed yet was rolled back\n"
+    assert project.persons() == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "away", ["| true", "> /dev/full", ">&-", "-v 3 | head -2", "> /dev/full 2> /dev/full", ">&- 2>&-"]
+)
+@pytest.mark.parametrize(("text", "arguments", "code"), [(GOOD, "", 0), (BAD * 99, "--on-error skip", 3)])
+def test_the_code_says_what_was_committed_even_if_nobody_can_read_the_summary(
+    project: Project, away: str, text: str, arguments: str, code: int
+) -> None:
+    """T7: 1 would mean that nothing was committed."""
+    path = project.write("persons.csv", text)
+    line = f"{sys.executable} -m django {' '.join(SYNC)} {path} --verbosity 3 {arguments}"
+
+    ran = subprocess.run(
+        ["bash", "-c", f"{line} {away}; exit ${{PIPESTATUS[0]}}"],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "Exception" not in ran.stderr
+    assert project.persons()[0] == "Homer"
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals as Unix has them")
+def test_a_terminal_reads_the_headline_once(project: Project) -> None:
+    main, side = os.openpty()
+    command = [sys.executable, "-m", "django", *SYNC, project.write("persons.csv", BAD)]
+
+    ran = subprocess.run(command, cwd=project.folder, env=project.environment, stdout=side, stderr=side)
+    os.close(side)
+
+    assert ran.returncode == 1
+    assert os.read(main, 10_000).count(b"Nothing was committed") == 1
+    os.close(main)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--traceback",)])
+def test_1_when_a_policy_raises_and_nothing_is_committed(project: Project, arguments: tuple[str, ...]) -> None:
+    """P1: --traceback shows where."""
+    path = project.write("persons.csv", GOOD)
+
+    ran = project.run(*SYNC, path, "--policy", f"{POLICIES}.Raises", *arguments)
+
+    assert ran.code == 1
+    said = f"Nothing was committed: the policy {POLICIES}.Raises raised RuntimeError: boom"
+    assert ran.out.startswith(f"{said}\n")
+    assert said in ran.err
+    assert ("Traceback" in ran.err) == bool(arguments)
+    assert ('raise RuntimeError("boom")' in ran.err) == bool(arguments)
+    assert project.persons() == []
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_locked_database_says_to_run_again(project: Project, is_new: bool) -> None:
+    path = project.write("persons.csv", GOOD)
+    if not is_new:
+        project.run(*SYNC, path)
+    settings = project.folder / "project_settings.py"
+    settings.write_text(settings.read_text() + 'DATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+    other = sqlite3.connect(project.database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE" if is_new else "BEGIN IMMEDIATE")
+
+    ran = project.run(*SYNC, project.write("persons.csv", GOOD.replace("Homer", "Bart").replace("1,", "2,")))
+    other.close()
+
+    assert ran.code == 1
+    assert "database is locked" in ran.err
+    assert "another process is writing; run again when it is done" in ran.err
+    assert "migrated" not in ran.err
+
+
+def test_the_first_error_begins_a_sentence(project: Project) -> None:
+    path = project.write("persons.csv", BAD)
+
+    assert "(--max-errors). The first: " in project.run(*SYNC, path, "--max-errors", "1").err
+
+
+def test_columns_are_named_in_the_order_of_the_file(project: Project) -> None:
+    path = project.write("persons.csv", GOOD)
+
+    ran = project.run(*SYNC, path, "--only-columns", "qqqq")
+
+    assert "there are external_key, action_flags, match_on, first_name, employee_id, age" in ran.err
 
 
 def test_standard_input_is_a_source(project: Project) -> None:

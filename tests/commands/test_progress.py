@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.management.base import OutputWrapper
 
-from nsync.management.progress import Bar, PlainLines, choose_display, duration
+from nsync import sync
+from nsync.management.progress import FIRST, Bar, PlainLines, choose_display, duration
+from nsync.policies import OrderedSyncPolicy
 
 
 def test_a_plain_line_every_ten_seconds() -> None:
@@ -46,8 +49,42 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_bar_and_a_file_gets_lines() -> None:
     pytest.importorskip("tqdm")
 
-    assert isinstance(choose_display(OutputWrapper(Terminal())), Bar)
-    assert isinstance(choose_display(OutputWrapper(io.StringIO())), PlainLines)
+    assert isinstance(choose_display(OutputWrapper(Terminal()), print), Bar)
+    assert isinstance(choose_display(OutputWrapper(io.StringIO()), print), PlainLines)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals as Unix has them")
+def test_a_terminal_without_a_size_gets_lines() -> None:
+    """A bar would be 0 columns wide."""
+    main, side = os.openpty()
+    with open(side, "w") as terminal:
+        assert isinstance(choose_display(OutputWrapper(terminal), print), PlainLines)
+    os.close(main)
+
+
+def test_on_a_terminal_the_first_line_comes_soon() -> None:
+    lines: list[str] = []
+    now = 0.0
+    display = PlainLines(lines.append, clock=lambda: now, first=FIRST)
+
+    for second in range(15):
+        now = float(second)
+        display(second, second, 15)
+
+    assert [line.split(" rows,")[0] for line in lines] == ["2", "12"]
+
+
+@pytest.mark.django_db
+def test_rows_count_once_in_a_run_of_several_phases() -> None:
+    told: list[int] = []
+    text = "action_flags,match_on,first_name\n" + "".join(f"c,first_name,P{number}\n" for number in range(100))
+
+    def note(rows: int, done: int, total: int) -> None:
+        told.append(rows)
+
+    sync(io.StringIO(text), "testapp.Person", system="HR", policy=OrderedSyncPolicy, progress=note)
+
+    assert told == [100, 100, 100]
 
 
 def test_a_bar_shows_rows_and_leaves_nothing_behind() -> None:

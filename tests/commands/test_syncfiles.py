@@ -46,6 +46,29 @@ def test_a_name_that_does_not_fit_is_an_error_before_any_file_is_read(command: C
     assert "'houses.csv' does not fit" in ran.err
 
 
+def test_a_pattern_that_fits_no_file_says_so(command: Command) -> None:
+    ran = command("syncfiles", "*.csv")
+
+    assert (ran.code, ran.err) == (1, "*.csv: no file fits this pattern")
+
+
+@pytest.mark.parametrize(("name", "said"), [("HR_my_app_Person.csv", "no app 'my'"), ("HR_testapp_X.csv", "model 'X'")])
+def test_a_name_that_names_no_model_says_how_to_read_labels_with_underscores(
+    command: Command, name: str, said: str
+) -> None:
+    """C6, T6."""
+    ran = command("syncfiles", name)
+
+    assert ran.code == 1
+    assert ran.err.startswith(f"{name}: ")
+    assert said in ran.err
+    assert "give --file-name-regex" in ran.err
+
+
+def test_the_default_expression_is_shown_fit_to_be_copied(command: Command) -> None:
+    assert r".*\.csv'" in command("syncfiles", "houses.csv").err
+
+
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("option", ["--file_name_regex", "--file-name-regex"])
 def test_an_expression_of_ones_own_reads_the_names(command: Command, option: str) -> None:

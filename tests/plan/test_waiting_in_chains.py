@@ -85,7 +85,11 @@ def test_a_row_that_waits_for_a_key_and_for_a_reference_gets_both(sync_texts: Sy
     link(Company.objects.create(name="Acme"), "C1")
 
     report = sync_texts(
-        ("HR", Person, "external_key,action_flags,match_on,first_name,company=>external_key\nK2,u*,first_name,Bob,C2\n"),
+        (
+            "HR",
+            Person,
+            "external_key,action_flags,match_on,first_name,company=>external_key\nK2,u*,first_name,Bob,C2\n",
+        ),
         ("HR", Company, "external_key,action_flags,match_on,name\nC2,c,name,Acme\n"),
         policy=BasicSyncPolicy,
         on_missing_reference="error",

@@ -317,7 +317,7 @@ def guarded(cell: object) -> str:
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        # A NUL right after the header looks like UTF-16, which is an error of its own.
+        # A NUL right after the header is an error of its own: the file is no text.
         st.lists(
             cells.filter(lambda cell: "\0" not in cell) | st.just(MISSING) | st.sampled_from("=+-@'"),
             min_size=2,

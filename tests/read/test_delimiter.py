@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from nsync.conductor import sync
 from nsync.errors import ConfigError, SourceError
+from nsync.options import SyncOptions
+from nsync.policies import OrderedSyncPolicy
 
 from .conftest import OpenBytes
 
@@ -72,7 +77,38 @@ def test_a_header_that_seems_to_use_another_delimiter_is_noted(open_bytes: OpenB
     source = open_bytes("name;city\nBruce;Gotham\n")
 
     assert source.header == ("name;city",)
-    assert source.notes == ("the header is a single cell that holds ';'; is --delimiter ';' missing?",)
+    assert source.notes == ("the header is a single cell that looks parted by ';': say --delimiter ';'",)
+
+
+@pytest.mark.django_db
+def test_c6_a_header_of_no_known_column_is_told_with_the_delimiter_that_would_work() -> None:
+    with pytest.raises(ConfigError) as caught:
+        sync(io.BytesIO(b"name;city\nBruce;Gotham\n"), "testapp.Person", system="HR")
+
+    assert str(caught.value).count("name;city") == 1
+    assert str(caught.value).endswith("(the header is a single cell that looks parted by ';': say --delimiter ';')")
+
+
+@pytest.mark.django_db
+def test_the_progress_of_a_stream_has_no_total_until_its_end_was_reached() -> None:
+    told: list[tuple[int, int, int]] = []
+    content = b"first_name,last_name\n" + b"Bruce,Wayne\n" * 25_000
+    options = SyncOptions(action_flags="", batch_size=1000, dry_run=True)
+
+    sync(io.BytesIO(content), "testapp.Person", system="HR", options=options, progress=lambda *now: told.append(now))
+
+    assert {total for _, _, total in told} == {0}
+    told.clear()
+    sync(
+        io.BytesIO(content),
+        "testapp.Person",
+        system="HR",
+        options=options,
+        policy=OrderedSyncPolicy,
+        progress=lambda *now: told.append(now),
+    )
+    assert {total for _, _, total in told} == {0, 3 * len(content)}
+    assert told[-1][1:] == (3 * len(content), 3 * len(content))
 
 
 def test_an_ordinary_file_has_no_notes(open_bytes: OpenBytes) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import sys
+import tempfile
 import threading
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +21,7 @@ import pytest
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
 from nsync.read.base import Source, open_source, registered_formats, registered_suffixes
+from nsync.read.streams import check_read_once
 
 from .conftest import OpenBytes
 
@@ -48,10 +52,132 @@ def test_standard_input_can_be_read_twice() -> None:
     source = open_source("-", SyncOptions(), stdin=io.BytesIO(b"a,b\n1,2\n"))
 
     assert source.name == "<stdin>"
-    assert source.size == 8
     assert values(source) == values(source) == [("1", "2")]
-    assert source.position == 8
+    assert source.position == source.size == 8
     source.close()
+
+
+class Trickle(io.RawIOBase):
+    """A stream that gives a few bytes at a time, and counts them."""
+
+    def __init__(self, content: Iterable[bytes]) -> None:
+        self.given = 0
+        self._parts = iter(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        part = next(self._parts, b"")
+        self.given += len(part)
+        return part
+
+
+def endless(head: bytes) -> Trickle:
+    return Trickle(itertools.chain([head], itertools.repeat(b"1,2\n" * 1000)))
+
+
+def opened(stream: Trickle, **options: Any) -> Source:
+    return open_source(stream, SyncOptions(**options))  # type: ignore[arg-type]
+
+
+def test_a_stream_is_read_no_further_than_its_rows_are_asked_for() -> None:
+    stream = endless(b"a,b\n")
+    source = opened(stream)
+    rows = iter(source)
+
+    assert [next(rows).values for _ in range(5000)] == [("1", "2")] * 5000
+    assert stream.given < 2_000_000
+    assert source.size == 0
+    source.close()
+
+
+@pytest.mark.parametrize("head", [gzip.compress(b"a,b\n"), bytes(2000), "a,b\n".encode("utf-16")])
+def test_a_stream_is_refused_for_its_first_bytes_alone(head: bytes) -> None:
+    stream = endless(head)
+
+    with pytest.raises(SourceError):
+        opened(stream)
+    assert stream.given < 100_000
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 250])
+def test_a_pass_over_a_stream_that_is_broken_off_leaves_every_row_to_the_next(taken: int) -> None:
+    content = [b"a,b\n", *(f"{number},é\n".encode() for number in range(500))]
+    source = opened(Trickle(content))
+    broken_off = iter(source)
+
+    assert len([next(broken_off) for _ in range(taken)]) == taken
+    broken_off.close()  # type: ignore[attr-defined]
+
+    for _ in range(3):
+        assert values(source) == [(str(number), "é") for number in range(500)]
+    assert source.size == len(b"".join(content))
+    source.close()
+
+
+def test_two_passes_over_a_stream_may_go_on_at_once() -> None:
+    source = opened(Trickle([b"a\n", b"1\n", b"2\n", b"3\n"]))
+
+    assert [(one.values, other.values) for one, other in zip(source, source, strict=True)] == [
+        ((number,), (number,)) for number in "123"
+    ]
+    source.close()
+
+
+def test_a_stream_that_breaks_off_later_tells_each_pass_so() -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"a\n" + b"1\n" * 1000
+        raise OSError(5, "Input/output error")
+
+    source = opened(Trickle(parts()))
+
+    for _ in range(2):
+        with pytest.raises(SourceError, match="<stream>: cannot be read: Input/output error"):
+            list(source)
+    source.close()
+
+
+def test_a_long_text_file_is_read_whole() -> None:
+    text = "a\n" + "Zoë\n" * 200_000
+    source = open_source(io.StringIO(text), SyncOptions())
+
+    assert sum(1 for row in source if row.values == ("Zoë",)) == 200_000
+    assert source.size == len(text.encode())
+    source.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_temporary_folder_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **kwargs: open("/dev/full", "wb", buffering=0))
+
+    with pytest.raises(SourceError, match=r"cannot be copied to .*No space left.*set TMPDIR"):
+        open_source("-", SyncOptions(), stdin=io.BytesIO(b"a\n1\n"))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/random"])
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs devices")
+def test_a_device_is_no_source(path: str) -> None:
+    with pytest.raises(SourceError, match="is a device, not a file; name a file, a pipe, or - for standard input"):
+        open_source(path, SyncOptions())
+
+
+def test_one_stream_cannot_be_two_sources(tmp_path: Path) -> None:
+    stream = io.BytesIO(b"a\n1\n")
+    check_read_once(["-", stream, io.BytesIO(), "houses.csv", "houses.csv", tmp_path, "a\0b"])
+
+    for twice in ("-", stream):
+        with pytest.raises(ConfigError, match=r"<(stdin|stream)> is named twice, but can be read only once"):
+            check_read_once([twice, twice])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_one_named_pipe_cannot_be_two_sources(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with pytest.raises(ConfigError, match="pipe is named twice"):
+        check_read_once([path, str(path)])
 
 
 @pytest.mark.parametrize("stdin", [io.TextIOWrapper(io.BytesIO(b"a\n1\n")), io.StringIO("a\n1\n")])
@@ -77,9 +203,19 @@ def test_an_open_binary_file_is_read_and_left_open(tmp_path: Path) -> None:
     with path.open("rb") as file:
         source = open_source(file, SyncOptions(encoding="cp1252"))
 
+        assert source.name == str(path)
+        assert values(source) == values(source) == [("Zoë", "2")]
+        source.close()
         assert not file.closed
-    assert source.name == str(path)
-    assert values(source) == values(source) == [("Zoë", "2")]
+
+
+def test_a_file_that_is_closed_too_early_is_an_error() -> None:
+    file = io.BytesIO(b"a\n" + b"1\n" * 200_000)
+    source = open_source(file, SyncOptions())
+    file.close()
+
+    with pytest.raises(SourceError, match="<stream>: cannot be read: I/O operation on closed file"):
+        list(source)
     source.close()
 
 
@@ -207,7 +343,9 @@ def test_an_impossible_path_is_an_error_not_a_traceback(path: str) -> None:
 
 
 def test_c4_zero_bytes_are_an_error(open_bytes: OpenBytes) -> None:
-    with pytest.raises(SourceError, match=r"is empty \(0 bytes\)"):
+    with pytest.raises(
+        SourceError, match=r"is empty \(0 bytes\).*: ask for the export again, or check how it was made"
+    ):
         open_bytes(b"")
     with pytest.raises(SourceError, match="<stdin>: is empty"):
         open_source("-", SyncOptions(), stdin=io.BytesIO())
@@ -226,7 +364,10 @@ def zipped(*names: str) -> bytes:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (gzip.compress(b"a,b\n"), "compressed with gzip, not text; unpack it first: gunzip"),
+        (
+            gzip.compress(b"a,b\n"),
+            r"compressed with gzip, not text; pipe it in: gunzip -c FILE \| … -, or unpack it first: gunzip FILE",
+        ),
         (bz2.compress(b"a,b\n"), "compressed with bzip2.*bunzip2"),
         (lzma.compress(b"a,b\n"), "compressed with xz.*unxz"),
         (zipped("houses.csv"), "a zip archive.*unzip"),
@@ -267,6 +408,26 @@ def test_the_first_bytes_tell_of_a_wrong_encoding(
 def test_utf_16_shows_even_in_a_header_without_ascii_letters(open_bytes: OpenBytes) -> None:
     with pytest.raises(SourceError, match="--encoding utf-16-le"):
         open_bytes("名\n日\n".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(range(256)) * 100, bytes(2000), b"\x7fELF\x02\x01\x01" + bytes(20), b"a\0,b\n" + b"1,2\n" * 9]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_c6_bytes_that_are_no_text_are_not_taken_for_utf_16(
+    open_bytes: OpenBytes, content: bytes, encoding: str
+) -> None:
+    with pytest.raises(SourceError, match="is not text: it has NUL bytes in its first line; ask for the data as CSV"):
+        open_bytes(content, encoding=encoding)
+
+
+def test_only_encodings_of_text_are_suggested(open_bytes: OpenBytes) -> None:
+    for name in ("base64", "bz2", "zip", "rot13", "uu", "quopri"):
+        with pytest.raises(ConfigError, match="no such encoding; ") as caught:
+            open_bytes("a\n1\n", encoding=name)
+        assert "codec" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"did you mean cp1252\?"):
+        open_bytes("a\n1\n", encoding="cp-1252x")
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "undefined", "punycode", "", "utf-8\0"])

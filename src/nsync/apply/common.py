@@ -187,9 +187,10 @@ class RowWriter(ABC):
         connection = connections[self.using]
         if not connection.features.can_defer_constraint_checks:
             return
-        # PostgreSQL checks what is pending; SQLite scans the tables that are named, so they must be few.
-        tables = _unguarded_tables(changes)
-        if tables or connection.vendor == "postgresql":
+        if connection.vendor == "postgresql":  # checks what is pending; as check_constraints(), in one round trip
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        elif tables := _unguarded_tables(changes):  # SQLite scans the tables that are named, so they must be few
             connection.check_constraints(table_names=tables)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
-from django.db.models import Model, ProtectedError, Q, RestrictedError, UniqueConstraint
+from django.db.models import CheckConstraint, Model, ProtectedError, Q, RestrictedError, UniqueConstraint
 
 from nsync.changes import Change, ChangeKind, New
 from nsync.errors import NsyncError, Problem, RowError, TransientError
@@ -49,7 +50,8 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("protected", str(error.args[0])))
     code = _code(error)
     if not code and isinstance(error, (OperationalError, InterfaceError)):
-        return TransientError(f"the database gave up: {_text(error)}; nothing of this transaction was kept, run again")
+        cure = lock_cure(error) or "run again"
+        return TransientError(f"the database gave up: {_text(error)}; nothing of this transaction was kept; {cure}")
     if code == "unique" and change is not None and change.kind in (ChangeKind.INSERT, ChangeKind.UPDATE):
         held = _held(change, identities)
         if held is not None:
@@ -57,7 +59,44 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
     if not code:
         what = "a value does not fit its column" if isinstance(error, DataError) else "the database refuses it"
         return RowError(Problem("refused", f"{what}: {_text(error)}"))
-    return RowError(Problem(code, f"{_CURES[code]}: {_text(error)}"))
+    broken = _broken_check(_text(error), change) if code == "check" and change is not None else ""
+    return RowError(Problem(code, broken or f"{_CURES[code]}: {_text(error)}"))
+
+
+def lock_cure(error: BaseException) -> str:
+    """Say what helps against a lock that somebody else holds; "" if the error is about something else."""
+    if not re.search("lock", str(error), re.IGNORECASE):
+        return ""
+    return (
+        "another process is writing; run again when it is done "
+        "(on SQLite the option transaction_mode IMMEDIATE makes writers wait)"
+    )
+
+
+def _broken_check(text: str, change: Change) -> str:
+    """Name the check constraint that the text names, and the values that it is about; "" if the models have none."""
+    model = change.target.model
+    values = {**change.stored, **change.after}
+    for owner in (model, *model._meta.get_parent_list()):
+        for constraint in owner._meta.constraints:
+            is_named = re.search(rf"(?<!\w){re.escape(constraint.name)}(?!\w)", text)
+            if not isinstance(constraint, CheckConstraint) or not is_named:
+                continue
+            given = [
+                f"{name} {values[attname]!r}" for name, attname in _checked(constraint, owner) if attname in values
+            ]
+            return f"check {constraint.name} refuses it{': ' if given else ''}{', '.join(given)}"
+    return ""
+
+
+def _checked(constraint: CheckConstraint, model: type[Model]) -> Iterable[tuple[str, str]]:
+    """Give name and attname of the fields that a check is about."""
+    names = getattr(constraint.condition, "referenced_base_fields", ())
+    return [
+        (field.name, field.attname)
+        for field in model._meta.concrete_fields
+        if field.name in names or field.attname in names
+    ]
 
 
 def _text(error: BaseException) -> str:
@@ -109,7 +148,7 @@ def _problem(
     )
     key = f", key {mapping[1]!r} of {mapping[0]}" if mapping else ""
     fields = " and ".join(f"{field_of(model, name).name} {value!r}" for name, value in wanted.items())
-    message = f"{model._meta.verbose_name} {holder}{key} has {fields} already"
+    message = f"{model._meta.verbose_name} {holder}{key} has {fields} already; change one of the two"
     first, value = next(iter(wanted.items()))
     return Problem("unique", message, first, str(value))
 

@@ -15,6 +15,7 @@ from nsync.decode.flags import check_codes, decode_flags
 from nsync.decode.guard import Guard
 from nsync.decode.layout import FieldColumn, Layout, PropertyColumn
 from nsync.decode.match import MatchColumn, MatchError, parse
+from nsync.decode.moments import zone
 from nsync.decode.paths import Path, compile_path, follow
 from nsync.decode.references import (
     ARROW,
@@ -63,6 +64,7 @@ def compile_layout(
 
     Queries: none.
     """
+    zone(options)  # a zone that does not exist is wrong whether or not a column needs one
     return _Compiler(model, header, system, systems, options).compile()
 
 
@@ -322,11 +324,11 @@ def check_names(options: SyncOptions, headers: Sequence[Sequence[str]]) -> None:
     Raises:
         ConfigError: ``--map`` or ``--only-columns`` names a column that is in none of the headers.
     """
-    known = {name for header in headers for name in header}
+    known = dict.fromkeys(name for header in headers for name in header if name)  # in the order of the file
     for option, names in (("--map", [header for header, _ in options.map]), ("--only-columns", options.only_columns)):
         targets = {target for _, target in options.map} if option == "--only-columns" else set()
         for name in names:
-            if name.strip() not in known | targets:
+            if name.strip() not in {*known, *targets}:
                 raise ConfigError(f"{option}: no column {name!r}{_nearest(name, known)}; there are {', '.join(known)}")
 
 

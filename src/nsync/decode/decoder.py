@@ -99,7 +99,8 @@ class Decoder:
         column = self.layout.options.external_key_column or "external_key"
         key = read_key(cell, column)
         if len(key) > _KEY_LENGTH:
-            raise RowError(Problem("too-long", f"a key has at most {_KEY_LENGTH} characters", column, shown(key)))
+            message = f"a key has at most {_KEY_LENGTH} characters; shorten it in the system that gives it"
+            raise RowError(Problem("too-long", message, column, shown(key)))
         return key
 
     def _match(self, cells: list[object]) -> tuple[Match | None, bool]:

@@ -91,7 +91,7 @@ def decimal_fitter(
                 return fitted
         raise CellError(
             "too-many-digits",
-            f"the column holds {max_digits} digits, {whole_digits} of them before the point",
+            f"the column holds {max_digits} digits, {whole_digits} of them before the point; write a smaller number",
         )
 
     return fit
@@ -103,7 +103,8 @@ def _limited(number: Decimal) -> Decimal:
         return Decimal(0)
     exponent = number.as_tuple().exponent
     if number.adjusted() >= _MAX_WHOLE_DIGITS:
-        raise CellError("too-many-digits", f"a number has at most {_MAX_WHOLE_DIGITS} digits before the point")
+        message = f"a number has at most {_MAX_WHOLE_DIGITS} digits before the point; write fewer"
+        raise CellError("too-many-digits", message)
     if isinstance(exponent, int) and -exponent > _MAX_DECIMALS:
         raise CellError("decimals-lost", f"a number has at most {_MAX_DECIMALS} decimals")
     return number

@@ -14,20 +14,13 @@ from django.utils.module_loading import import_string
 
 from nsync.conductor import Policy
 from nsync.errors import ConfigError
-from nsync.options import SyncOptions
+from nsync.options import CHOICES, SyncOptions
 from nsync.policies import TransactionSyncPolicy
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
 DEFAULTS: Final = SyncOptions()
-CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "date_order": ("dmy", "mdy", "ymd"),
-    "engine": ("auto", "objects"),
-    "on_displaced": ("delete", "keep", "error"),
-    "on_error": ("rollback", "skip", "stop"),
-    "on_missing_reference": ("warn", "error"),
-}
 _POLICIES: Final = "nsync.policies.BasicSyncPolicy or nsync.policies.OrderedSyncPolicy"
 # The first "=" that is no part of a reference's own sign: "country=country=>code", "tags=>=name=".
 _PARTING: Final = re.compile(r"(?<!=>)=(?!>)")
@@ -109,11 +102,13 @@ def _add_values(group: _ArgumentGroup) -> None:
     add("--null-marker", metavar="TEXT", help=r"A cell equal to this is read as an empty one, such as NULL or \N.")
     add(
         "--list-separator",
+        type=separator,
         default=DEFAULTS.list_separator,
         metavar="TEXT",
         help="What parts the values in a cell of a many-to-many relation. Default: |.",
     )
-    add("--date-order", choices=CHOICES["date_order"], default="", help="How to read 01/02/2024. Default: an error.")
+    orders = [order for order in CHOICES["date_order"] if order]
+    add("--date-order", choices=orders, default="", help="How to read 01/02/2024. Default: an error.")
     add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
     _add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
     _add_switch(group, "round_decimals", DEFAULTS.round_decimals, "Round decimals that the field does not keep.")
@@ -186,7 +181,8 @@ def _add_reporting(group: _ArgumentGroup) -> None:
         help="Write the failed rows to FILE, to be fixed and synced again. It always has a header row (leave out "
         "--header then). With several sources FILE is a folder.",
     )
-    _add_switch(group, "progress", True, "Show how far the run has come. Default: yes.")
+    text = "Show how far the run has come; on a terminal as a bar, after pip install 'django-nsync[progress]'."
+    _add_switch(group, "progress", True, f"{text} Default: yes.")
 
 
 def _add_switch(group: _ArgumentGroup, name: str, default: bool, text: str) -> None:
@@ -225,6 +221,13 @@ def number(text: str) -> int:
     if not re.fullmatch("[0-9]+", text, re.ASCII) or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def separator(text: str) -> str:
+    """Read what parts the values of a list."""
+    if not text:
+        raise ArgumentTypeError(f"'' parts nothing; give a character, such as {DEFAULTS.list_separator!r}")
+    return text
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -272,6 +275,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "map": _each(pair),
     "set": _each(pair),
     "allow_columns": _each(str.strip),
+    "list_separator": lambda given: separator(str(given)),
     "batch_size": lambda given: number(str(given)),
     "max_errors": lambda given: None if given is None else number(str(given)),
 }
@@ -305,7 +309,10 @@ def to_sync_options(given: Mapping[str, Any]) -> SyncOptions:
     Raises:
         CommandError: A value makes no sense; exit code 2 (rule T7).
     """
-    options = SyncOptions(**{field.name: read_option(field.name, given) for field in fields(SyncOptions)})
+    try:
+        options = SyncOptions(**{field.name: read_option(field.name, given) for field in fields(SyncOptions)})
+    except ConfigError as error:  # call_command() takes values of any type
+        raise CommandError(str(error), returncode=2) from None
     if given["check"] and not options.dry_run:
         raise CommandError("--check goes with --dry-run: without it the run writes", returncode=2)
     return options

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 EVERY: Final = 10.0  # seconds between two plain lines; a shorter run shows none
+FIRST: Final = 2.0  # seconds before the first on a terminal, where somebody is waiting
 _BAR_AFTER: Final = 1.0  # seconds; a bar that flashes up for less tells nothing
 _BAR: Final = "{percentage:3.0f} % |{bar}|{postfix}, {elapsed} elapsed, {remaining} left"
 
@@ -29,19 +31,23 @@ class PlainLines:
     Args:
         write: Takes a line.
         clock: Gives seconds.
+        first: Seconds before the first line.
     """
 
-    def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic, first: float = EVERY
+    ) -> None:
         self._write = write
         self._clock = clock
-        self._started = self._told = clock()
+        self._started = clock()
+        self._next = self._started + first
 
     def __call__(self, rows: int, done: int, total: int) -> None:
         """Write a line if it is time."""
         now = self._clock()
-        if now - self._told < EVERY:
+        if now < self._next:
             return
-        self._told = now
+        self._next = now + EVERY
         elapsed = now - self._started
         parts = [f"{rows:,} rows", f"{rows / elapsed:,.0f} rows/s"]
         if 0 < done <= total:
@@ -85,9 +91,17 @@ class Bar:
             self._bar.close()
 
 
-def choose_display(stderr: Any) -> ProgressDisplay:
-    """Give a bar if standard error is a terminal and tqdm is installed (``django-nsync[progress]``), else lines."""
-    if stderr.isatty():
+def choose_display(stderr: Any, write: Callable[[str], object]) -> ProgressDisplay:
+    """
+    Give a bar if standard error is a terminal and tqdm is installed (``django-nsync[progress]``), else lines.
+
+    Args:
+        stderr: Standard error.
+        write: Takes a line.
+    """
+    if not stderr.isatty():
+        return PlainLines(write)
+    if _has_width(stderr):
         try:
             from tqdm import tqdm
         except ImportError:
@@ -95,7 +109,15 @@ def choose_display(stderr: Any) -> ProgressDisplay:
         else:
             # Not Django's wrapper: it ends whatever it writes with a newline.
             return Bar(tqdm, sys.stderr)
-    return PlainLines(lambda line: stderr.write(line, style_func=str))
+    return PlainLines(write, first=FIRST)
+
+
+def _has_width(stderr: Any) -> bool:
+    """Tell whether a terminal has room for a bar: one that nobody gave a size has 0 columns."""
+    try:
+        return os.get_terminal_size(stderr.fileno()).columns > 0
+    except (AttributeError, OSError, ValueError):  # not a terminal of the system, but one that somebody plays
+        return True
 
 
 def duration(seconds: float) -> str:

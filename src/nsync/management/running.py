@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import threading
 from abc import abstractmethod
@@ -11,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import Error as DatabaseOrDriverError
 
-from nsync.conductor import Input, Policy, sync_all
+from nsync.conductor import Input, Policy, database_error, sync_all
 from nsync.errors import NsyncError
 from nsync.management.options import add_common_options, load_policy, to_sync_options
 from nsync.management.progress import choose_display
@@ -25,13 +27,14 @@ from nsync.record.report import Report
 from nsync.record.text import headline, plain, rows_told, summary
 
 WOULD_WRITE: Final = 5
+INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
 _EXIT_CODES: Final = (
     "Exit codes: 0 applied, or a clean dry run; 1 stopped by an error, nothing committed; 2 the command line cannot be "
     "understood; 3 applied, but rows failed, or the run ended early after batches were committed; 5 --dry-run --check "
-    "would write something; 143 ended by SIGTERM. call_command() raises CommandError for 1 and 2, and SystemExit for "
-    "the others; from code, nsync.sync() gives a report instead."
+    "would write something; 130 ended by Ctrl-C; 143 ended by SIGTERM. call_command() raises CommandError for 1 and "
+    "2, KeyboardInterrupt for 130, and SystemExit for the others; from code, nsync.sync() gives a report instead."
 )
 
 
@@ -39,6 +42,7 @@ class SyncCommand(BaseCommand):
     """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
 
     positional: str  # as the usage shows it
+    _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Let the help end with the exit codes, and begin with a usage that fits on a line."""
@@ -77,16 +81,16 @@ class SyncCommand(BaseCommand):
         except NsyncError as error:
             raise CommandError(plain(str(error), _LONGEST_ERROR)) from error
         except DatabaseOrDriverError as error:
-            message = " ".join(str(error).split())
-            raise CommandError(f"the database refuses: {message} (is it there, and migrated?)") from error
+            raise CommandError(database_error(error, "is it there, and migrated?")) from error
         trouble, filled = self._write_files(report, report_file, rejects)
         self._tell(report, filled, given["verbosity"])
-        self._exit(report, trouble, given["check"])
+        self._exit(report, trouble, given["verbosity"], given["check"])
 
     def _run(self, inputs: list[Input], options: SyncOptions, policy: Policy, given: Mapping[str, Any]) -> Report:
         is_quiet = given["verbosity"] == 0 or not given["progress"]
-        shown = nullcontext() if is_quiet else closing(choose_display(self.stderr))
-        with shown as display, self._ended_by_sigterm():
+        shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
+        traces = _tracebacks() if given["traceback"] else nullcontext()
+        with self._ended_by_ctrl_c(), self._ended_by_sigterm(), traces, shown as display:
             return sync_all(inputs, options=options, policy=policy, progress=display)
 
     @contextmanager
@@ -103,11 +107,22 @@ class SyncCommand(BaseCommand):
         signal.signal(signal.SIGTERM, _exit_terminated)
         try:
             yield
-        except _Terminated:
-            self.stderr.write("ended by SIGTERM; what was not committed yet was rolled back")
+        except _Terminated as error:
+            self._warn(_ending("SIGTERM", error))
             raise
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    @contextmanager
+    def _ended_by_ctrl_c(self) -> Iterator[None]:
+        """Say what Ctrl-C left, in place of a traceback; code that calls the command catches it by itself."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            if not self._called_from_command_line:
+                raise
+            self._warn(_ending("Ctrl-C", error))
+            raise SystemExit(INTERRUPTED) from None
 
     def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
@@ -129,6 +144,7 @@ class SyncCommand(BaseCommand):
         if verbosity > 1:
             for line in rows_told(report, None) if verbosity > 2 else rows_told(report):
                 self._say(line)
+        self._write(self.stdout, "", ending="")
 
     def _say(self, line: str, style: Callable[[str], str] = str) -> None:
         """Write a line in signs that the terminal or file has."""
@@ -138,22 +154,44 @@ class SyncCommand(BaseCommand):
         except UnicodeEncodeError:
             line = line.replace("→", "->").replace("…", "...")
             line = line.encode(encoding, "backslashreplace").decode(encoding)
-        self.stdout.write(style(line))
+        self._write(self.stdout, style(line))
 
-    def _exit(self, report: Report, trouble: str, check: bool) -> None:
+    def _warn(self, line: str, style: Callable[[str], str] = str) -> None:
+        self._write(self.stderr, style(line))
+
+    def _write(self, stream: OutputWrapper, text: str, ending: str = "\n") -> None:
+        """
+        Write to a stream that may be closed or full: the run is over, and its exit code must still say how it ended.
+
+        No text: flush what was written.
+        """
+        try:
+            stream.write(text, style_func=str, ending=ending)
+            if not text:
+                stream.flush()
+        except (AttributeError, OSError, ValueError):  # AttributeError: Python has no stream where none was open
+            if self._called_from_command_line:
+                _silence(stream)
+
+    def _exit(self, report: Report, trouble: str, verbosity: int, check: bool) -> None:
         """Rule T7; of several codes that apply the first of 1, 3, 5 wins. Errors are said on standard error too."""
         code = report.exit_code
         if trouble:
             code = code or (3 if report.committed else 1)
             trouble = f"{trouble}. {headline(report)}"
-        if code == 1:
+        is_told = not trouble and verbosity > 0 and self._has_one_reader()
+        if code == 1 and not is_told:
             raise CommandError(trouble or self._blame(report))
-        if code:
-            self.stderr.write(trouble or self._blame(report))
+        if code and not is_told:
+            self._warn(trouble or self._blame(report), self.style.ERROR)
         elif check and report.writes:
             code = WOULD_WRITE
         if code:
             raise SystemExit(code)
+
+    def _has_one_reader(self) -> bool:
+        """Tell whether who reads standard error has just read the summary: both are the terminal."""
+        return bool(self._called_from_command_line and self.stdout.isatty() and self.stderr.isatty())
 
     def _blame(self, report: Report) -> str:
         """Say what happened, with the first error, for those who read nothing but standard error."""
@@ -163,7 +201,36 @@ class SyncCommand(BaseCommand):
         problem = entry.problems[0]
         column = f" [{problem.column}]" if problem.column else ""
         place = f"{report.sources[entry.source].name}:{entry.line}{column}"
-        return plain(f"{headline(report)} The first: {place}: {problem.message}", _LONGEST_ERROR)
+        return plain(f"{headline(report).removesuffix('.')}. The first: {place}: {problem.message}", _LONGEST_ERROR)
+
+
+def _ending(by: str, error: BaseException) -> str:
+    """Say what a signal left; the conductor notes the last committed row."""
+    notes = getattr(error, "__notes__", ())
+    return "; ".join([f"ended by {by}", "what was not committed yet was rolled back", *notes])
+
+
+@contextmanager
+def _tracebacks() -> Iterator[None]:
+    """Show what is logged with a traceback, such as what a project's own policy raised."""
+    logger, handler = logging.getLogger("nsync"), logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _silence(stream: OutputWrapper) -> None:
+    """Let a broken stream lead nowhere, so that what waits in its buffer does no harm when Python ends."""
+    try:
+        number = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 class _Terminated(SystemExit):

@@ -77,7 +77,10 @@ def _fills_without_us(field: Any) -> bool:
 
 def _required(action: Action, field: Any) -> Problem:
     column = action.columns.get(field.attname, field.name)
-    return Problem("required", f"{field.name} needs a value, and has no default", column)
+    cure = "fill the cell" if field.attname in action.columns else "add the column"
+    if not field.unique:  # else the second row would fail
+        cure += f", or give --set {field.name}=…"
+    return Problem("required", f"{field.name} needs a value, and has no default; {cure}", column)
 
 
 def changed_value(

@@ -128,6 +128,6 @@ def _choose_format(name: str, wanted: str) -> SourceFactory:
         return _formats[_suffixes.get(suffix, DEFAULT_FORMAT)]
     if wanted not in _formats:
         close = get_close_matches(wanted.lower(), _formats, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise ConfigError(f"--format {wanted}: no such format; {meant}There are: {', '.join(registered_formats())}")
+        meant = f"did you mean {close[0]}? There" if close else "there"
+        raise ConfigError(f"--format {wanted}: no such format; {meant} are: {', '.join(registered_formats())}")
     return _formats[wanted]

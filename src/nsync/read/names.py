@@ -60,21 +60,22 @@ def _compile(pattern: str) -> re.Pattern[str]:
         expression = re.compile(pattern)
     except re.error as error:
         raise ConfigError(
-            f"--file-name-regex {pattern!r} is no regular expression: {error}; an example: {_EXAMPLE_EXPRESSION}"
+            f"--file-name-regex '{pattern}' is no regular expression: {error}; an example: {_EXAMPLE_EXPRESSION}"
         ) from error
     missing = [f"(?P<{group}>…)" for group in GROUPS if group not in expression.groupindex]
     if missing:
         raise ConfigError(
-            f"--file-name-regex {pattern!r} lacks the named group {', '.join(missing)}; "
+            f"--file-name-regex '{pattern}' lacks the named group {', '.join(missing)}; "
             f"an example: {_EXAMPLE_EXPRESSION}"
         )
     return expression
 
 
 def _misfit(name: str, pattern: str | None) -> str:
-    what = f"{name!r} does not fit {pattern or DEFAULT_EXPRESSION!r}, from which system, app and model are read"
+    # Not as Python writes it, with each backslash twice: it must be fit to be copied.
+    what = f"{name!r} does not fit '{pattern or DEFAULT_EXPRESSION}', from which system, app and model are read"
     if pattern is not None:
-        return f"{what}; {_EXAMPLE_EXPRESSION!r}, for example, reads ERP_my_app_Person.csv"
+        return f"{what}; '{_EXAMPLE_EXPRESSION}', for example, reads ERP_my_app_Person.csv"
     return (
         f"{what}; a name that fits is {_EXAMPLE_NAMES}. An app label with '_' needs an expression of its own, "
         f"for example --file-name-regex '{_EXAMPLE_EXPRESSION}'"

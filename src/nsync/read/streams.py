@@ -98,7 +98,7 @@ class SpooledContent:
         self.encoding = ""
         self._stream = stream
         self._is_ours = is_ours  # opened by us, so closed by us
-        self._file = cast(io.FileIO, tempfile.TemporaryFile(prefix="nsync-", buffering=0))
+        self._file = tempfile.TemporaryFile(prefix="nsync-", buffering=0)
         self._copied = 0  # bytes
         self._is_complete = False
         self._failure: SourceError | None = None  # told again by each pass that gets there
@@ -151,16 +151,16 @@ class SpooledContent:
         stream: IO[Any] = self._stream
         # read1() gives what a pipe holds now; read() would wait until there are that many bytes.
         read = stream.read1 if isinstance(stream, io.BufferedIOBase) else stream.read
-        try:
-            with _named_errors(self.name):
+        with _named_errors(self.name):
+            try:
                 part = read(BUFFER_SIZE)
                 if not isinstance(part, str):
                     return part or b""
                 self.encoding = "utf-8"
                 return part.encode()
-        except UnicodeError as error:
-            reason = f"is a text stream that does not decode ({error}); open it in binary mode and name its encoding"
-            raise SourceError(reason, self.name) from error
+            except UnicodeError as error:
+                reason = f"is a text stream that does not decode ({error})"
+                raise SourceError(f"{reason}; open it in binary mode and name its encoding", self.name) from error
 
     def _write(self, part: bytes) -> None:
         rest = memoryview(part)
@@ -235,13 +235,20 @@ def check_read_once(paths: Iterable[str | os.PathLike[str] | BinaryIO | TextIO])
     for path in paths:
         if not isinstance(path, (str, os.PathLike)):
             stream: str | int = id(path)
-        elif path == "-" or Path(path).is_fifo():
+        elif path == "-" or _is_pipe(path):
             stream = os.fspath(path)
         else:
             continue
         if stream in seen:
             raise ConfigError(f"{content_name(path)} is named twice, but can be read only once; copy it to a file")
         seen.add(stream)
+
+
+def _is_pipe(path: str | os.PathLike[str]) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):  # opening it will say what is wrong with it
+        return False
 
 
 def _is_standard_input(status: os.stat_result) -> bool:

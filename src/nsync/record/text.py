@@ -210,7 +210,7 @@ def _place(report: Report, entry: Entry) -> str:
 def _told(problem: Problem) -> str:
     """Give column, message, and the cell unless the message has it."""
     column = f"[{plain(problem.column)}] " if problem.column else ""
-    value = plain(problem.value)
+    value = _shortened(problem.value)
     message = plain(problem.message)
     shown = f": {value!r}" if value and repr(value) not in message else ""
     return f"{column}{message}{shown}"
@@ -238,8 +238,11 @@ def _count(number: int, noun: str) -> str:
 
 def plain(text: str, longest: int = _LONGEST) -> str:
     """Make text of a file fit to be shown: on one line, not endless, and without signs that steer a terminal."""
-    if len(text) > longest:
-        text = f"{text[:longest]}…"
+    text = _shortened(text, longest)
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _shortened(text: str, longest: int = _LONGEST) -> str:
+    return f"{text[:longest]}…" if len(text) > longest else text

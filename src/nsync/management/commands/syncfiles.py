@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
+from django.db.models import Model
 
-from nsync.conductor import Input, Policy
+from nsync.conductor import Input, Policy, find_model
+from nsync.errors import ConfigError
 from nsync.management.options import add_two_spellings, read_option
 from nsync.management.running import SyncCommand
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
-from nsync.read.names import DEFAULT_EXPRESSION, parse_file_name
+from nsync.read.names import DEFAULT_EXPRESSION, FileTarget, parse_file_name
+
+_PATTERN: Final = re.compile(r"[*?\[]")  # a shell leaves one that fits no file as it is
 
 
 class Command(SyncCommand):
@@ -44,11 +50,21 @@ class Command(SyncCommand):
 
     def inputs(self, given: Mapping[str, Any]) -> list[Input]:
         """Read what each file is for from its name, before any file is read (rule T6)."""
+        for path in given["files"]:
+            if _PATTERN.search(path) and not Path(path).exists():
+                raise ConfigError(f"{path}: no file fits this pattern")
         targets = [(path, parse_file_name(path, given["file_name_regex"])) for path in given["files"]]
-        return [
-            Input(path, f"{target.app_name}.{target.model_name}", target.external_system) for path, target in targets
-        ]
+        has_default = given["file_name_regex"] is None
+        return [Input(path, _model(path, target, has_default), target.external_system) for path, target in targets]
 
     def default_policy(self, given: Mapping[str, Any]) -> Policy:
         """Give the ordered policy, or the basic one."""
         return OrderedSyncPolicy if read_option("smart_ordering", given) else BasicSyncPolicy
+
+
+def _model(path: str, target: FileTarget, has_default: bool) -> type[Model]:
+    try:
+        return find_model(f"{target.app_name}.{target.model_name}")
+    except ConfigError as error:
+        hint = "; to read an app label with _ from a name, give --file-name-regex" if has_default else ""
+        raise ConfigError(f"{path}: {error}{hint}") from None
