@@ -118,10 +118,12 @@ def _refuse_without_mark(head: bytes, name: str, encoding: str) -> None:
 def _refuse_nul_bytes(head: bytes, name: str, encoding: str) -> None:
     # UTF-16 shows in the first line, since its delimiters and its newline ("\n\0" or "\0\n") hold a NUL byte.
     # A NUL byte further down is a bad cell, which the decoder reports with its row (rule V4).
-    first_line = head[: head.find(b"\n") + 2] if b"\n" in head else head
-    if b"\0" not in first_line:
+    end = head.find(b"\n") + 1 or len(head)
+    if b"\0" not in head[: end + 1]:
         return
     guess = _guess_utf_16(head)
+    if not guess and b"\0" not in head[:end]:
+        return
     if not guess:
         raise SourceError("is not text: it has NUL bytes in its first line; ask for the data as CSV", name)
     hint = f"it looks like UTF-16 without a byte order mark: say --encoding {guess}"
