@@ -187,10 +187,12 @@ class RowWriter(ABC):
         connection = connections[self.using]
         if not connection.features.can_defer_constraint_checks:
             return
-        if connection.vendor == "postgresql":  # checks what is pending; as check_constraints(), in one round trip
-            with connection.cursor() as cursor:
+        if connection.vendor == "postgresql" and getattr(connection.connection, "prepare_threshold", None) is None:
+            with connection.cursor() as cursor:  # as check_constraints(), in one round trip; unless psycopg prepares it
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        elif tables := _unguarded_tables(changes):  # SQLite scans the tables that are named, so they must be few
+            return
+        tables = _unguarded_tables(changes)
+        if tables or connection.vendor == "postgresql":  # SQLite scans the tables that are named: they must be few
             connection.check_constraints(table_names=tables)
 
 
