@@ -84,6 +84,11 @@ def is_stamped(field: Any) -> bool:
     return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
 
 
+def is_refilled(field: Any) -> bool:
+    """Whether each later save fills the field again, as ``auto_now`` does (rule A7)."""
+    return fills_itself(field) and not field.primary_key and not getattr(field, "auto_now_add", False)
+
+
 def is_empty(value: object) -> bool:
     """Whether an unforced update may set the field (rule A3)."""
     return value is None or value == ""

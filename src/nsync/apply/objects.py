@@ -11,7 +11,7 @@ from nsync.apply.common import RowWriter
 from nsync.changes import Change, ChangeKind
 from nsync.equality import same
 from nsync.errors import Problem, RowError
-from nsync.fields import field_of, fills_itself, is_text
+from nsync.fields import field_of, is_refilled, is_text
 
 
 class ObjectWriter(RowWriter):
@@ -124,8 +124,4 @@ def _names(instance: Model, attnames: dict[str, Any]) -> list[str]:
 
 def _self_filled(instance: Model) -> list[str]:
     """Name the fields that fill themselves at each save, such as ``auto_now`` (rule A7)."""
-    return [
-        field.name
-        for field in instance._meta.concrete_fields
-        if fills_itself(field) and not field.primary_key and not getattr(field, "auto_now_add", False)
-    ]
+    return [field.name for field in instance._meta.concrete_fields if is_refilled(field)]

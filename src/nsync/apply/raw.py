@@ -9,7 +9,7 @@ from django.db.models.deletion import Collector
 
 from nsync.apply.common import RowWriter
 from nsync.changes import Change, ChangeKind
-from nsync.fields import field_of, fills_itself
+from nsync.fields import field_of, is_refilled
 
 
 class RawWriter(RowWriter):
@@ -34,7 +34,7 @@ class RawWriter(RowWriter):
         self._validate(instance)
         values = {field_of(change.target.model, name).name: getattr(instance, name) for name in change.after}
         for field in instance._meta.concrete_fields:
-            if fills_itself(field) and not field.primary_key and not getattr(field, "auto_now_add", False):
+            if is_refilled(field):
                 values[field.name] = field.pre_save(instance, add=False)
         if change.after:
             change.target.model._base_manager.using(self.using).filter(pk=instance.pk).update(**values)
