@@ -37,18 +37,34 @@ VOCABULARY = frozenset(
         "models",
         "options",
         "rows",
+        "rowsin",
         "signals",
         "spool",
     }
 )
-CONDUCTOR = frozenset({"conductor", "executor", "factory", "run", "waiting", "walking"})
+CONDUCTOR = frozenset(
+    {
+        "accounts",
+        "batches",
+        "conductor",
+        "engines",
+        "executor",
+        "factory",
+        "opening",
+        "run",
+        "settling",
+        "steps",
+        "waiting",
+        "walking",
+    }
+)
 # What stands above and beside them, and what each may import beyond the vocabulary.
 OTHERS: dict[str, frozenset[str]] = {
     "__init__": frozenset(),  # its names are imported when they are asked for
     "admin": frozenset(),
     "apps": frozenset({"checks"}),  # to register them
     "checks": frozenset(),
-    "management": frozenset({"conductor", "management", "policies"}),
+    "management": frozenset({"conductor", "management", "opening", "policies"}),
     "migrations": frozenset(),
     "policies": frozenset(),
 }
@@ -64,15 +80,18 @@ EXCEPTIONS = {
 # The modules that query, or hold a connection or a transaction → why.
 AT_THE_DATABASE = {
     "apply": "writes",
-    "conductor": "chooses the database and begins the transaction",
+    "conductor": "begins the transaction, and creates systems",
     "factory": "builds actions from code, against a database",
     "identities": "numbers of systems and content types",
     "migrations": "change the tables",
+    "opening": "chooses the database, and looks for systems",
     "plan.cascade": "asks Django what a deletion takes along",
     "plan.compiled": "asks simple questions in statements that it keeps",
     "plan.queries": "asks which database compares how",
-    "plan.resolve": "asks for a batch's matches, mappings and references",
+    "plan.resolve": "asks for what one row wants to know",
+    "plan.together": "asks for what the rows of a batch want to know",
     "policies": "the transaction around a run",
+    "rowsin": "asks which database takes many values as one parameter",
     "run": "savepoints and commits",
     "walking": "gives a policy the object that it has just written",
 }

@@ -37,9 +37,11 @@ def _text(header: str, flags: str, name: str, numbers: range) -> str:
 
 def _cost(sync_text: Callable[..., Report], header: str, flags: str, name: str) -> tuple[str, float]:
     """Give what becomes of each row of a file, and what ten more rows cost, by ten."""
-    sync_text(_text(header, flags, name, range(1)))  # systems and content types are known from then on
-    ten = sync_text(_text(header, flags, name, range(10, 20)))
-    twenty = sync_text(_text(header, flags, name, range(20, 40)))
+    sync_text(
+        _text(header, flags, name, range(1)), engine="objects"
+    )  # systems and content types are known from then on
+    ten = sync_text(_text(header, flags, name, range(10, 20)), engine="objects")
+    twenty = sync_text(_text(header, flags, name, range(20, 40)), engine="objects")
     (outcome,) = outcomes(ten)
     assert (outcomes(ten), outcomes(twenty)) == ({outcome: 10}, {outcome: 20})
     return outcome, (twenty.queries - ten.queries) / 10

@@ -10,7 +10,7 @@ __version__ = "1.0.0.dev0"
 _PUBLIC = {  # name → module; imported when asked for, so that this package is safe before apps are ready
     "ActionFactory": "nsync.factory",
     "ConfigError": "nsync.errors",
-    "Input": "nsync.conductor",
+    "Input": "nsync.opening",
     "Kind": "nsync.actions",
     "NsyncError": "nsync.errors",
     "OutcomeKind": "nsync.changes",

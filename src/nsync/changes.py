@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class New(NamedTuple):
-    """Stands for the primary key of an object that is not in the database yet."""
+    """Stands for the primary key of an object that is not in the database yet: the row that creates it."""
 
-    number: int  # counts within a batch
+    source: int  # as Place
+    ordinal: int
+
+    def __str__(self) -> str:
+        return f"(new, of data row {self.ordinal + 1})"
 
 
 class ObjectId(NamedTuple):

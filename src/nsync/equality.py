@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
 
-from nsync.fields import is_text
+from nsync.fields import attnames, field_of, is_text
 
 
 def same(field: models.Field[Any, Any], old: object, new: object) -> bool:
@@ -51,3 +52,21 @@ def _same_json(old: object, new: object) -> bool:
     if isinstance(old, list | tuple) and isinstance(new, list | tuple):
         return len(old) == len(new) and all(map(_same_json, old, new))
     return type(old) is type(new) and bool(old == new)
+
+
+def is_as_planned(model: type[models.Model], planned: Mapping[str, object], found: Mapping[str, object]) -> bool:
+    """
+    Tell whether an object that was read again holds what the planner saw (rule T8).
+
+    Args:
+        model: The model of the object.
+        planned: What the planner saw, by attname; may hold texts of properties too.
+        found: What was read, by attname.
+    """
+    names = [name for name in attnames(model) if name in planned]
+    return all(_is_same_again(field_of(model, name), planned[name], found.get(name)) for name in names)
+
+
+def _is_same_again(field: Any, old: object, new: object) -> bool:
+    """Compare as `same`; but NaN, and types without an ``==`` of their own, equal nothing, not even themselves."""
+    return same(field, old, new) or repr(field.get_prep_value(old)) == repr(field.get_prep_value(new))

@@ -10,7 +10,6 @@ from django.db.models import Model
 
 from nsync.actions import Action, Flags, Place
 from nsync.changes import OutcomeKind
-from nsync.conductor import find_model
 from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import Decoder
 from nsync.errors import ConfigError
@@ -18,9 +17,11 @@ from nsync.executor import Executor
 from nsync.fields import concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalSystem
+from nsync.opening import find_model
 from nsync.options import SyncOptions
 from nsync.record.details import Entry
 from nsync.rows import Row
+from nsync.settling import settle
 from nsync.walking import ExecutableAction
 
 _CONTROLS = ("action_flags", "match_on", "external_key")
@@ -49,7 +50,7 @@ class ActionFactory:
         self.using = self.options.database or DEFAULT_DB_ALIAS
         self._system = external_system.name if external_system is not None else ""
         self._properties: dict[type[Model], tuple[str, ...]] = {}
-        self._executor = Executor(Identities(self.using), self.options, self._properties, 1)
+        self._executor = Executor(Identities(self.using), self.options, self._properties)
         self._decoders: dict[tuple[str, ...], Decoder] = {}
         self._built = 0
 
@@ -102,16 +103,16 @@ class ActionFactory:
         return self._decoders[header]
 
     def _settle(self) -> None:
-        self._executor.settle(self._decode)
+        settle(self._executor, self._decode)
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:
         """Outcome → number of rows."""
-        return self._executor.ledger.counts()
+        return self._executor.accounts.ledger.counts()
 
     def details(self) -> Iterator[Entry]:
         """Give the rows that are not plain success; the line of a row is its number, counted by `build`."""
-        return self._executor.details.entries()
+        return self._executor.accounts.details.entries()
 
 
 def _letters(flags: Flags) -> str:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from functools import cache
+from types import NoneType
 from typing import Any
 
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
+from django.db.models.lookups import Exact, IntegerFieldExact
 
 # Fields whose pre_save() only does what their own options say; any other override fills the field itself.
 _PLAIN_PRE_SAVE = {
     cls.pre_save for cls in (models.Field, models.DateField, models.DateTimeField, models.TimeField, models.FileField)
 }
+# What decides what becomes of a value on its way to the database and back.
+_DECIDES = (
+    *("from_db_value", "get_prep_value", "get_db_prep_value", "get_db_prep_save", "db_type", "to_python", "pre_save"),
+    *("get_placeholder", "get_placeholder_sql", "descriptor_class", "contribute_to_class"),
+)
+_PLAIN_CLASSES = (
+    models.IntegerField,
+    models.CharField,
+    models.TextField,
+    models.UUIDField,
+    models.DateField,
+    models.TimeField,
+    models.DurationField,
+    models.BooleanField,
+    models.DecimalField,
+    models.FloatField,
+)
+_DIGITS = 15  # SQLite keeps decimals as floating point numbers, which have so many
 _TEXT_CLASSES = (models.CharField, models.TextField, models.FileField, models.FilePathField)
 _TEXT_TYPES = frozenset({"CharField", "FileField", "FilePathField", "SlugField", "TextField"})
 
@@ -37,6 +57,11 @@ def field_of(model: type[models.Model], attname: str) -> Any:
 def is_text(field: Any) -> bool:
     """Whether the field holds text, so that the empty string is a value of its column (rule V3)."""
     return isinstance(field, _TEXT_CLASSES) or field.get_internal_type() in _TEXT_TYPES
+
+
+def holds_null(field: Any) -> bool:
+    """Whether an empty cell is NULL in the column (rule V3); Django itself writes '' for a file that there is not."""
+    return bool(field.null) and not isinstance(field, models.FileField)
 
 
 def empty_text(field: Any) -> object:
@@ -92,3 +117,78 @@ def is_refilled(field: Any) -> bool:
 def is_empty(value: object) -> bool:
     """Whether an unforced update may set the field (rule A3)."""
     return value is None or value == ""
+
+
+@cache
+def is_untouched(field: Any) -> bool:
+    """Whether the field converts and stores values as one of Django's own classes, and not in a way of its own."""
+    kind = _django_class(field)
+    return kind is not None and all(getattr(type(field), name, None) == getattr(kind, name, None) for name in _DECIDES)
+
+
+@cache
+def is_assigned_as_given(field: Any) -> bool:
+    """Whether an object holds the value that is assigned to it, not what a descriptor of the project's makes of it."""
+    kind = _django_class(field)
+    names = ("descriptor_class", "contribute_to_class")
+    return kind is not None and all(getattr(type(field), name, None) == getattr(kind, name, None) for name in names)
+
+
+def _django_class(field: Any) -> type | None:
+    return next((cls for cls in type(field).__mro__ if cls.__module__.startswith("django.db.models.fields")), None)
+
+
+@cache
+def is_plain(field: Any) -> bool:
+    """Whether a value of the field is the same after it was written and read, and compares as in the database."""
+    while field.remote_field is not None:  # a foreign key holds what it points to
+        field = field.target_field
+    if not isinstance(field, _PLAIN_CLASSES) or not is_untouched(field):
+        return False
+    if field.get_lookup("exact") not in (Exact, IntegerFieldExact):
+        return False
+    if is_text(field):
+        return is_exact_text(field)
+    return not isinstance(field, models.DecimalField) or (field.max_digits or _DIGITS + 1) <= _DIGITS
+
+
+@cache
+def types_taken_as_they_are(field: Any) -> frozenset[type]:
+    """Give the types of values that Django hands to the database driver unchanged; for all others, ask the field."""
+    while field.remote_field is not None:
+        field = field.target_field
+    if not is_untouched(field):
+        return frozenset()
+    if isinstance(field, models.BooleanField):
+        return frozenset({bool, NoneType})
+    if isinstance(field, models.FloatField):
+        return frozenset({float, NoneType})
+    if isinstance(field, models.IntegerField):
+        return frozenset({int, NoneType})
+    return frozenset({str, NoneType} if isinstance(field, models.CharField | models.TextField) else ())
+
+
+@cache
+def relations_to(model: type[models.Model]) -> tuple[Any, ...]:
+    """Give the foreign keys that point to a model, also those without a name on its side, as their other sides."""
+    return tuple(
+        field
+        for field in model._meta.get_fields(include_hidden=True)
+        if field.auto_created and not field.concrete and (field.one_to_many or field.one_to_one)
+    )
+
+
+def children(model: type[models.Model]) -> list[type[models.Model]]:
+    """Give the models that extend this one by multi-table inheritance, at any depth."""
+    found = []
+    for relation in model._meta.related_objects:
+        if relation.parent_link and relation.related_model is not model:
+            found += [relation.related_model, *children(relation.related_model)]
+    return found
+
+
+@cache
+def family(model: type[models.Model]) -> frozenset[type[models.Model]]:
+    """Give the other models whose rows are part of the same objects: parents and children by inheritance."""
+    found = {*model._meta.get_parent_list(), *children(model)}
+    return frozenset(concrete_model(other) for other in found) - {concrete_model(model)}

@@ -12,7 +12,7 @@ DateOrder = Literal["", "dmy", "mdy", "ymd"]
 OnDisplaced = Literal["delete", "keep", "error"]
 OnMissingReference = Literal["warn", "error"]
 OnError = Literal["rollback", "skip", "stop"]
-Engine = Literal["auto", "objects"]
+Engine = Literal["auto", "bulk", "objects"]
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "date_order": get_args(DateOrder),
@@ -72,7 +72,7 @@ class SyncOptions:
     as_transaction: bool = True
     dry_run: bool = False
     engine: Engine = "auto"
-    batch_size: int = 5_000  # rows committed together with as_transaction=False
+    batch_size: int = 5_000  # rows planned and written together; committed together with as_transaction=False
     database: str = ""  # "": where the router sends the mappings
 
     def __post_init__(self) -> None:

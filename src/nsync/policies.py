@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -99,11 +99,27 @@ class TransactionSyncPolicy(SyncPolicy):
         with transaction.atomic(using=self._using):
             self.policy.execute()
 
-    def boundary(self, using: str) -> AbstractContextManager[Any]:
-        """Give the transaction."""
-        return transaction.atomic(using=using)
+    @contextmanager
+    def boundary(self, using: str) -> Iterator[None]:
+        """Give the transaction, and inside it the boundary of what it wraps."""
+        inner = self.policy.boundary(using) if isinstance(self.policy, SyncPolicy) else nullcontext()
+        with transaction.atomic(using=using), inner:
+            yield
 
 
-def is_walked(policy: Any) -> bool:
-    """Whether a policy class applies its actions itself, as those of django-nsync 0.4 did (rule P1)."""
-    return not (isinstance(policy, type) and issubclass(policy, SyncPolicy) and policy.execute is SyncPolicy.execute)
+def is_walked(policy: Callable[[Iterable[Any]], Any]) -> bool:
+    """
+    Whether a policy applies its actions itself, as those of django-nsync 0.4 did (rule P1).
+
+    Args:
+        policy: The class, or a function that makes one; called with no actions if only what it makes can tell.
+    """
+    if isinstance(policy, type):
+        if not issubclass(policy, SyncPolicy):
+            return True
+        if policy.execute not in (SyncPolicy.execute, TransactionSyncPolicy.execute):
+            return True
+    made = policy(())
+    while isinstance(made, TransactionSyncPolicy) and type(made).execute is TransactionSyncPolicy.execute:
+        made = made.policy
+    return not (isinstance(made, SyncPolicy) and type(made).execute is SyncPolicy.execute)

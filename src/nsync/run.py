@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,16 +14,16 @@ from django.db import transaction
 from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
-from nsync.changes import OutcomeKind
 from nsync.decode.decoder import Decoder
-from nsync.errors import Problem, RowError, SourceError
+from nsync.errors import RowError, SourceError
 from nsync.executor import Executor
 from nsync.options import SyncOptions
 from nsync.policies import Phase, phase_of, settling_phase
 from nsync.read.base import Source
-from nsync.record.details import REASON
 from nsync.rows import Row
+from nsync.settling import settle
 from nsync.signals import batch_applied
+from nsync.steps import RowStep
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Run:
                 self._run_source(task, number)
             if number == settling:
                 with self._boundary(""):
-                    self.executor.settle(self.decode)
+                    settle(self.executor, self.decode)
 
     def _run_source(self, task: Task, number: int) -> None:
         rows = enumerate(task.source)
@@ -110,10 +111,10 @@ class Run:
             line = batch[-1][1].number if batch else 0
             # A whole batch is read before its first row is run: progress is told evenly over its rows.
             step = (task.source.position - position) / max(len(batch), 1)
+            positions = (position + round(done * step) for done in range(1, len(batch) + 1))
+            tell = partial(self._tell_next, positions)
             with self._boundary(f"{task.source.name}:{line}"):
-                for done, (ordinal, row) in enumerate(batch, start=1):
-                    self._run_row(task, number, Place(task.number, ordinal, row.number), row)
-                    self._tell(position + round(done * step))
+                self.executor.run(self._steps(task, number, batch), tell)
                 if error is not None:
                     raise error
             position = task.source.position
@@ -130,27 +131,23 @@ class Run:
     def _batch(self, last: str) -> AbstractContextManager[Any]:
         return _BatchBoundary(self, last)
 
-    def _run_row(self, task: Task, number: int, place: Place, row: Row) -> None:
-        """Run the actions of one row that belong to a phase."""
-        mine = [action for action in self._actions(task, place, row) if phase_of(self.phases, action) == number]
-        if mine:
-            self.executor.apply(mine)
+    def _steps(self, task: Task, number: int, batch: Sequence[tuple[int, Row]]) -> Iterator[RowStep]:
+        """Give the rows of a batch, with the actions that belong to a phase."""
+        for ordinal, row in batch:
+            step = self._decoded(task, Place(task.number, ordinal, row.number), row)
+            step.actions = [action for action in step.actions if phase_of(self.phases, action) == number]
+            yield step
 
-    def _actions(self, task: Task, place: Place, row: Row) -> Sequence[Action]:
-        """Count a row and decode it; one that fails, waits or asks for nothing has no actions."""
-        executor = self.executor
-        executor.ledger.see(place)
-        if executor.is_out(place):
-            return ()
+    def _decoded(self, task: Task, place: Place, row: Row) -> RowStep:
+        """Decode a row; one that failed, waits or asks for nothing has no actions."""
+        accounts = self.executor.accounts
+        if accounts.is_out(place):
+            return RowStep(accounts, place, row, ())
         try:
             actions = task.decoder.decode(row, place)
         except RowError as error:
-            executor.fail(place, row, error, {})
-            return ()
-        if not actions:
-            executor.ledger.note(place, OutcomeKind.IGNORED)
-            executor.details.note(place, REASON, Problem("no-action", "the flags cell is empty: nothing is asked for"))
-        return actions
+            return RowStep(accounts, place, row, (), error)
+        return RowStep(accounts, place, row, actions, asks_for_nothing=not actions)
 
     def decode(self, row: Row, place: Place) -> list[Action]:
         """Give the create and update actions of a row that waited; what it asks for, all phases together."""
@@ -162,7 +159,13 @@ class Run:
         for task in self.tasks:
             for ordinal, row in enumerate(task.source):
                 self._tell(task.source.position)
-                yield from self._actions(task, Place(task.number, ordinal, row.number), row)
+                step = self._decoded(task, Place(task.number, ordinal, row.number), row)
+                self.executor.accounts.ledger.see(step.place)
+                if step.error is not None:
+                    step.failed(step.error)
+                elif step.is_idle:
+                    step.idle()
+                yield from step.actions
 
     def _sum_bytes(self) -> int:
         """Give the bytes that all phases will read; 0 while the size of a source is not known."""
@@ -173,7 +176,7 @@ class Run:
     def close_accounts(self) -> None:
         """Give an outcome to the rows that no phase has run, so that the counts add up (rule O1)."""
         for task in self.tasks:
-            ledger = self.executor.ledger
+            ledger = self.executor.accounts.ledger
             if next(ledger.untouched(task.number), None) is None:
                 continue
             try:
@@ -184,16 +187,19 @@ class Run:
                     self._ignore(Place(task.number, ordinal, 0))
 
     def _ignore(self, place: Place) -> None:
-        if self.executor.ledger.kind(place) is None:
-            self.executor.ledger.note(place, OutcomeKind.IGNORED)
-            problem = Problem("not-executed", "the run ended, or its policy passed over the row, before it was applied")
-            self.executor.details.note(place, REASON, problem)
+        if self.executor.accounts.ledger.kind(place) is None:
+            message = "the run ended, or its policy passed over the row, before it was applied"
+            self.executor.accounts.ignore(place, "not-executed", message)
+
+    def _tell_next(self, positions: Iterator[int]) -> None:
+        self._tell(next(positions))
 
     def _tell(self, position: int) -> None:
         """Count a row as run; from time to time, say so. The position is in bytes, in the current source."""
         self._rows_read += 1
         if self._progress is not None and self._rows_read % _TELL_EVERY == 0:
-            rows = sum(self.executor.ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
+            ledger = self.executor.accounts.ledger
+            rows = sum(ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
             self._progress(rows, self._bytes_done + position, self._bytes_total)
 
 
@@ -214,14 +220,14 @@ class _BatchBoundary:
         self._run = run
         self._last = last
         self._atomic = transaction.atomic(using=run.using)
-        self._failed = run.executor.failed
+        self._failed = run.executor.accounts.failed
 
     def __enter__(self) -> None:
         self._atomic.__enter__()
 
     def __exit__(self, *error: Any) -> None:
         run = self._run
-        if error[0] is None and run.executor.failed > self._failed and run.options.on_error != "skip":
+        if error[0] is None and run.executor.accounts.failed > self._failed and run.options.on_error != "skip":
             aborted = Aborted()
             self._atomic.__exit__(Aborted, aborted, None)
             raise aborted

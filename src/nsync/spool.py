@@ -18,7 +18,7 @@ def open_spool(schema: str) -> sqlite3.Connection:
     """Give a new temporary database, which spills to disk by itself and goes when it is closed."""
     # "": a temporary file of its own. A report may be read, or end, in another thread than its run's.
     spool = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=_Spool)
-    spool.executescript(schema)
+    spool.executescript("PRAGMA journal_mode = MEMORY;" + schema)
     return spool
 
 

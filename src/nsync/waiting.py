@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from nsync.actions import Place
 from nsync.changes import ObjectId
 from nsync.errors import Problem
+from nsync.plan.rowplan import Pending
 from nsync.rows import Row
 from nsync.spool import open_spool, pack, unpack
 
@@ -19,10 +21,19 @@ CREATE TABLE waiting_row (
 CREATE INDEX waiting_blocker ON waiting_row (blocker);
 CREATE TABLE waiting_relation (
     source INTEGER, ordinal INTEGER, line INTEGER, row BLOB, target BLOB, target_name TEXT, relation TEXT,
-    sign TEXT, force INTEGER, superseded INTEGER DEFAULT 0, problem BLOB,
+    sign TEXT, force INTEGER, superseded INTEGER DEFAULT 0, problem BLOB, models TEXT,
     PRIMARY KEY (source, ordinal, relation));
 CREATE INDEX waiting_target ON waiting_relation (target_name, relation);
+CREATE INDEX waiting_models ON waiting_relation (models);
 """
+
+
+class Waiting(NamedTuple):
+    """That something waits, not yet what."""
+
+    place: Place
+    is_row: bool  # whole; else one of its relations
+    relation: str
 
 
 class WaitingRow(NamedTuple):
@@ -61,28 +72,29 @@ class WaitingRoom:
     def add_row(self, place: Place, row: Row, problem: Problem, *, is_key: bool, blocker: ObjectId | None) -> None:
         """Let a row wait whole; what it may have been waiting for before is forgotten."""
         self._open().execute(
-            "INSERT OR REPLACE INTO waiting_row VALUES (?, ?, ?, ?, ?, ?, ?)",
+            # Not REPLACE: a new row would be met again by whoever is going through them.
+            "INSERT INTO waiting_row VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "is_key = excluded.is_key, blocker = excluded.blocker, problem = excluded.problem",
             (*place, pack(row), is_key, name_of(blocker) if blocker else "", pack(problem)),
         )
 
-    def add_relation(
-        self, place: Place, row: Row, target: ObjectId, relation: str, sign: str, force: bool, problem: Problem
-    ) -> None:
-        """Let a relation of an applied row wait."""
-        self._relations.add(relation)
+    def add_relation(self, place: Place, row: Row, target: ObjectId, pending: Pending) -> None:
+        """Let a relation of an applied row wait; the target has its real primary key."""
+        self._relations.add(pending.relation)
         self._open().execute(
-            "INSERT INTO waiting_relation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) "
+            "INSERT INTO waiting_relation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) "
             "ON CONFLICT DO UPDATE SET force = force OR excluded.force, problem = excluded.problem, "
-            "target = excluded.target, target_name = excluded.target_name",
+            "target = excluded.target, target_name = excluded.target_name, models = excluded.models",
             (
                 *place,
                 pack(row),
                 pack(target),
                 name_of(target),
-                relation,
-                sign,
-                force,
-                pack(problem),
+                pending.relation,
+                pending.sign,
+                pending.force,
+                pack(pending.problem),
+                " ".join(sorted(pending.models)),
             ),
         )
 
@@ -96,6 +108,9 @@ class WaitingRoom:
         if self._spool is None or relation not in self._relations:
             return
         where = "WHERE target_name = ? AND relation = ?"
+        query = f"SELECT 1 FROM waiting_relation {where} LIMIT 1"
+        if self._spool.execute(query, (name_of(target), relation)).fetchone() is None:
+            return
         self._spool.execute(
             f"DELETE FROM waiting_relation {where} AND source = ? AND ordinal = ?",
             (name_of(target), relation, place.source, place.ordinal),
@@ -105,45 +120,76 @@ class WaitingRoom:
             (name_of(target), relation, sign),
         )
 
-    def rows(self, blockers: Collection[str] | None = None) -> Iterator[WaitingRow]:
+    def all(self, written: Collection[str] | None = None) -> Iterator[Waiting]:
         """
-        Give the rows that wait whole, in file order. They may be forgotten while this goes on.
+        Give what waits, in file order. It may be settled while this goes on.
 
         Args:
-            blockers: Only rows that wait for one of these objects to change (see `name_of`); None: all.
+            written: Labels of the models of which objects were written: relations that wait for objects of other
+                models are left out. None: all are given.
         """
-        if self._spool is None:
-            return
-        names = list(blockers or ())
-        where = "" if blockers is None else f"WHERE blocker IN ({', '.join('?' * len(names))})"
-        found = self._spool.execute(f"SELECT source, ordinal FROM waiting_row {where} ORDER BY source, ordinal", names)
-        for number in found:
-            query = "SELECT * FROM waiting_row WHERE source = ? AND ordinal = ?"
-            values = self._spool.execute(query, number).fetchone()
-            if values is None:
-                continue
-            source, ordinal, line, row, is_key, _, problem = values
-            yield WaitingRow(Place(source, ordinal, line), _row(row), bool(is_key), Problem(*unpack(problem)))
+        rows = self._find("SELECT source, ordinal, line, 1, '' FROM waiting_row")
+        where, values = "", ()
+        if written is not None and self._spool is not None:
+            found = (names for (names,) in self._spool.execute("SELECT DISTINCT models FROM waiting_relation"))
+            values = tuple(names for names in found if not {*names.split()}.isdisjoint(written))
+            where = f"WHERE models IN ({', '.join('?' * len(values))})"
+        relations = self._find(f"SELECT source, ordinal, line, 0, relation FROM waiting_relation {where}", values)
+        return heapq.merge(rows, relations, key=lambda waiting: waiting.place)
 
-    def relations(self) -> Iterator[WaitingRelation]:
-        """Give the relations that wait, in file order. They may be forgotten while this goes on."""
+    def blocked_by(self, names: Collection[str]) -> Iterator[Waiting]:
+        """Give the rows that wait for one of these objects to change (see `name_of`), in file order."""
+        places = ", ".join("?" * len(names))
+        where = f"WHERE blocker IN ({places})"
+        return self._find(f"SELECT source, ordinal, line, 1, '' FROM waiting_row {where}", names)
+
+    def keys(self) -> Iterator[Waiting]:
+        """Give the rows that wait because another key links their object (rule I7), in file order."""
+        return self._find("SELECT source, ordinal, line, 1, '' FROM waiting_row WHERE is_key")
+
+    def _find(self, query: str, values: Collection[str] = ()) -> Iterator[Waiting]:
         if self._spool is None:
             return
-        found = self._spool.execute("SELECT rowid FROM waiting_relation ORDER BY source, ordinal, relation")
-        for number in found:
-            values = self._spool.execute("SELECT * FROM waiting_relation WHERE rowid = ?", number).fetchone()
-            if values is None:  # settled or superseded by a row before it
-                continue
-            source, ordinal, line, row, target, _, relation, _, force, superseded, problem = values
-            yield WaitingRelation(
-                Place(source, ordinal, line),
-                _row(row),
-                ObjectId(*unpack(target)),
-                relation,
-                bool(force),
-                bool(superseded),
-                Problem(*unpack(problem)),
-            )
+        for source, ordinal, line, is_row, relation in self._spool.execute(f"{query} ORDER BY 1, 2, 5", tuple(values)):
+            yield Waiting(Place(source, ordinal, line), bool(is_row), relation)
+
+    def row(self, place: Place) -> WaitingRow | None:
+        """Give a row that waits whole; None if it no longer does."""
+        where = "WHERE source = ? AND ordinal = ?"
+        names = "line, row, is_key, problem"
+        values = self._open().execute(f"SELECT {names} FROM waiting_row {where}", place[:2]).fetchone()
+        if values is None:
+            return None
+        line, row, is_key, problem = values
+        return WaitingRow(Place(*place[:2], line), _row(row), bool(is_key), Problem(*unpack(problem)))
+
+    def relation(self, place: Place, relation: str) -> WaitingRelation | None:
+        """Give a relation that waits; None if it no longer does."""
+        where = "WHERE source = ? AND ordinal = ? AND relation = ?"
+        names = "line, row, target, force, superseded, problem"
+        query = f"SELECT {names} FROM waiting_relation {where}"
+        values = self._open().execute(query, (*place[:2], relation)).fetchone()
+        if values is None:
+            return None
+        line, row, target, force, superseded, problem = values
+        place = Place(*place[:2], line)
+        is_superseded = bool(superseded)
+        told = Problem(*unpack(problem))
+        return WaitingRelation(place, _row(row), ObjectId(*unpack(target)), relation, bool(force), is_superseded, told)
+
+    def rows(self) -> Iterator[WaitingRow]:
+        """Give the rows that wait whole, in file order. They may be forgotten while this goes on."""
+        found = (self.row(waiting.place) for waiting in self.all() if waiting.is_row)
+        return (row for row in found if row is not None)
+
+    def give_up(self) -> Iterator[tuple[Place, Problem]]:
+        """Give what is to be said of each relation that still waits, in file order; then nothing waits any more."""
+        if self._spool is None:
+            return
+        query = "SELECT source, ordinal, line, problem FROM waiting_relation ORDER BY source, ordinal, relation"
+        for source, ordinal, line, problem in self._spool.execute(query):
+            yield Place(source, ordinal, line), Problem(*unpack(problem))
+        self._spool.execute("DELETE FROM waiting_relation")
 
     def forget_row(self, place: Place) -> None:
         """A row that waited is settled."""

@@ -40,7 +40,6 @@ def report_of(rows: list[tuple[Any, ...]], dialect: Dialect, header: tuple[str, 
         displaced=0,
         seconds=1.0,
         queries=1,
-        engine="objects",
         ledger=Ledger(1),
         spool=details,
     )

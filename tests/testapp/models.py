@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from typing import Any
 
+from django import VERSION as DJANGO_VERSION
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Max, Q
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+from django.utils.text import slugify
 
 HAS_DB_CASCADE = hasattr(models, "DB_CASCADE")  # Django 6.1: the database itself deletes what hangs on an object
 
@@ -441,3 +445,183 @@ class Navaid(models.Model):
     power = models.CharField(max_length=10, blank=True)
     associated_airport_ident = models.CharField(max_length=10, blank=True)
     airport = models.ForeignKey(Airport, on_delete=models.SET_NULL, null=True, blank=True, related_name="navaids")
+
+
+# --- fields that fill themselves ------------------------------------------------------------------------------------
+
+
+class TitleSlugField(models.SlugField):  # type: ignore[type-arg]  # as above
+    """Made of the title at each save."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value: str = slugify(model_instance.title)  # type: ignore[attr-defined]
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+class Slugged(models.Model):
+    title = models.CharField(max_length=100)
+    slug = TitleSlugField(blank=True)
+    text = models.CharField(max_length=100, blank=True)
+
+
+class Stamped(models.Model):
+    title = models.CharField(max_length=100)
+    text = models.CharField(max_length=100, blank=True)
+    added = models.DateTimeField(auto_now_add=True)
+
+
+# --- fields and tables that are peculiar in what they store or refuse -----------------------------------------------
+
+
+def next_number() -> int:
+    """Give the number after the highest one."""
+    return (Ticket.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+class Ticket(models.Model):
+    title = models.CharField(max_length=50)
+    number = models.IntegerField(default=next_number)
+
+
+class Journal(models.Model):
+    """Its day is a default that looks at nothing but the clock."""
+
+    text = models.CharField(max_length=50)
+    day = models.DateField(default=date.today)
+    at = models.DateTimeField(default=timezone.now)
+    ref = models.UUIDField(default=uuid.uuid4)
+
+
+class FreeSlugField(models.SlugField):  # type: ignore[type-arg]  # as above
+    """Made of the title where it is empty; with a number if another object has it."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value: str = getattr(model_instance, self.attname)
+        if not value:
+            others = type(model_instance)._base_manager.exclude(pk=model_instance.pk)
+            base = value = slugify(model_instance.title)  # type: ignore[attr-defined]
+            number = 2
+            while others.filter(**{self.attname: value}).exists():
+                value, number = f"{base}-{number}", number + 1
+            setattr(model_instance, self.attname, value)
+        return value
+
+
+class Post(models.Model):
+    code = models.CharField(max_length=20)
+    title = models.CharField(max_length=50)
+    slug = FreeSlugField(blank=True)
+
+
+class LoudField(models.CharField):  # type: ignore[type-arg]  # as above
+    """The database writes it in capitals."""
+
+    if DJANGO_VERSION >= (6, 1):
+
+        def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+            return "UPPER(%s)", (value,)
+
+    else:
+
+        def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+            return "UPPER(%s)"
+
+
+class Loud(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    code = LoudField(max_length=50, blank=True)
+
+
+class Trimming:
+    """What is assigned to the attribute loses its blanks and its capitals."""
+
+    def __init__(self, field: Any) -> None:
+        self.field = field
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else instance.__dict__.get(self.field.attname)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.field.attname] = value.strip().lower() if isinstance(value, str) else value
+
+
+class TrimmedField(models.CharField):  # type: ignore[type-arg]  # as above
+    descriptor_class = Trimming
+
+
+class Trimmed(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    code = TrimmedField(max_length=50, blank=True)
+
+
+class PickyField(models.CharField):  # type: ignore[type-arg]  # as above
+    """Refuses a value only when it is written."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        if value == "boom":
+            raise ValueError("no boom please")
+        return super().get_prep_value(value)
+
+
+class Picky(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    code = PickyField(max_length=50, blank=True)
+
+
+class Document(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    file = models.FileField(null=True, blank=True)
+
+
+class Word(models.Model):
+    """The database computes what is unique, and what a constraint looks at."""
+
+    name = models.CharField(max_length=50)
+    note = models.CharField(max_length=50, blank=True)
+    quantity = models.IntegerField(default=0)
+    folded = models.GeneratedField(
+        expression=Lower("name"), output_field=models.CharField(max_length=50), db_persist=True, unique=True
+    )
+    doubled = models.GeneratedField(expression=F("quantity") * 2, output_field=models.IntegerField(), db_persist=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(doubled__gte=0), name="word_doubled_not_negative")]
+
+
+class Branch(models.Model):
+    """Django does nothing when its parent goes; the database may refuse."""
+
+    name = models.CharField(max_length=50, unique=True)
+    parent = models.ForeignKey("self", on_delete=models.DO_NOTHING, null=True, blank=True, related_name="twigs")
+
+
+class Small(models.Model):
+    """Its primary key holds no large numbers."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=50)
+
+
+class Sailor(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+
+
+class Ship(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    crew = models.ManyToManyField(Sailor, through="Berth", related_name="ships")
+
+
+class Berth(models.Model):
+    """One for each sailor, on whatever ship."""
+
+    sailor = models.OneToOneField(Sailor, on_delete=models.CASCADE)
+    ship = models.ForeignKey(Ship, on_delete=models.CASCADE)
+
+
+class Port(models.Model):
+    """A primary key of text, in the table of a many-to-many relation too."""
+
+    code = models.CharField(max_length=10, primary_key=True)
+    name = models.CharField(max_length=50, blank=True)
+    sailors = models.ManyToManyField(Sailor, related_name="ports", blank=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from django.db.models import CASCADE, Model, signals
 
 from nsync.actions import Relation
 from nsync.changes import Change, New
+from nsync.fields import fills_itself, is_stamped
 from nsync.identities import Identities
 from nsync.options import SyncOptions
+
+# Where the functions come from that give defaults without a look at the database: uuid4, now, dict …
+_HARMLESS = frozenset({"builtins", "collections", "datetime", "decimal", "django", "random", "secrets", "time", "uuid"})
 
 
 class Changed(Exception):
@@ -41,9 +45,17 @@ class Writer(Protocol):
         ...
 
 
-def choose_writer(options: SyncOptions, identities: Identities) -> Writer:
-    """Give the writer of a run: a dry run writes raw, inside a transaction that is rolled back (rule O4)."""
-    if options.dry_run:
+def row_writer(identities: Identities, options: SyncOptions, *, is_raw: bool) -> Writer:
+    """
+    Give the writer of single rows.
+
+    Args:
+        identities: Knows the database.
+        options: Of the run.
+        is_raw: No ``save()``, no signals: in a dry run, which writes and rolls back (rule O4), and among rows that
+            are written in bulk.
+    """
+    if is_raw:
         from nsync.apply.raw import RawWriter
 
         return RawWriter(identities, options)
@@ -52,21 +64,49 @@ def choose_writer(options: SyncOptions, identities: Identities) -> Writer:
     return ObjectWriter(identities, options)
 
 
-def blockers(model: type[Model], properties: Sequence[str] = ()) -> list[str]:
+def blockers(model: type[Model]) -> list[str]:
     """
-    Say, in words, why objects of a model must be written one by one, as the application would.
-
-    Also what a dry run, which writes raw, cannot foresee (rule O4).
+    Say, in words, which code expects to be called for each object of a model that is written or deleted.
 
     Args:
         model: A model that a run writes.
-        properties: Names of its property columns in the run.
     """
-    found = [*_own_code(model, "save"), *_own_code(model, "delete")]
+    found = [*_own_code(model, "save"), *_own_code(model, "delete"), *_receivers(model, "init")]
     for other in _deleted_along(model):
         found += _receivers(other, "delete")
-    found += [f"{model._meta.label}.{attribute} is a property" for attribute in properties]
     return found
+
+
+def fillers(model: type[Model], given: Collection[str]) -> list[str]:
+    """
+    Say which code of the project gives values to columns, and may look at other objects to do so.
+
+    Args:
+        model: A model that a run writes.
+        given: Columns whose values the source gives, by attname.
+    """
+    found = []
+    for field in model._meta.concrete_fields:
+        name = f"{model._meta.label}.{field.name}"
+        if fills_itself(field) and not is_stamped(field):
+            found.append(f"{name} has a pre_save() of its own")
+        elif field.attname not in given and _is_computed(field.default):
+            found.append(f"{name} has a default that the project computes")
+    return found
+
+
+def _is_computed(default: Any) -> bool:
+    return callable(default) and _home(default).partition(".")[0] not in _HARMLESS
+
+
+def _home(function: Any) -> str:
+    """Give the module that a function comes from; of a method of a built-in type, that of the type."""
+    function = getattr(function, "func", function)  # of a partial, what it calls
+    module = getattr(function, "__module__", None)
+    owner = getattr(function, "__self__", None)
+    if module is None and owner is not None:
+        module = (owner if isinstance(owner, type) else type(owner)).__module__
+    return str(module or "")
 
 
 def related_blockers(relation: Relation) -> list[str]:
@@ -78,9 +118,41 @@ def related_blockers(relation: Relation) -> list[str]:
     return []
 
 
+def obstacles(model: type[Model]) -> list[str]:
+    """Say, in words, why objects of a model cannot be written many at once."""
+    meta = model._meta
+    found = []
+    if any(parent._meta.concrete_model is not meta.concrete_model for parent in meta.get_parent_list()):
+        found.append(f"{meta.label} has rows in several tables (it inherits from another model)")
+    if meta.order_with_respect_to is not None:
+        found.append(f"{meta.label} numbers each object as it is saved (order_with_respect_to)")
+    return found
+
+
+def related_obstacles(relation: Relation) -> list[str]:
+    """Say the same of what a relation column writes."""
+    if relation.kind in ("reverse", "reverse_one"):
+        return obstacles(relation.related_model)
+    if relation.through is None:
+        return []
+    ends: list[Any] = [
+        relation.through._meta.get_field(name) for name in (relation.through_source, relation.through_target)
+    ]
+    found = obstacles(relation.through)
+    if not all(end.target_field.primary_key for end in ends):
+        found.append(f"{relation.through._meta.label} refers to something else than primary keys (to_field)")
+    return found
+
+
+def overrides(model: type[Model], method: str) -> bool:
+    """Whether a model has a ``save()`` or ``delete()`` of its own, which may not take our arguments."""
+    return getattr(model, method) is not getattr(Model, method)
+
+
 def _own_code(model: type[Model], method: str) -> list[str]:
-    is_overridden = getattr(model, method) is not getattr(Model, method)
-    return [f"{model._meta.label}.{method}() is overridden"] * is_overridden + _receivers(model, method)
+    names = ("save", "save_base") if method == "save" else (method,)
+    own = [f"{model._meta.label}.{name}() is overridden" for name in names if overrides(model, name)]
+    return own + _receivers(model, method)
 
 
 def _receivers(model: type[Model], method: str) -> list[str]:
@@ -98,6 +170,7 @@ def _deleted_along(model: type[Model]) -> list[type[Model]]:
         meta = left.pop()._meta
         fields: list[Any] = list(meta.get_fields(include_hidden=True))
         cascades = {field.related_model for field in fields if getattr(field, "on_delete", None) is CASCADE}
+        cascades |= {field.related_model for field in meta.private_fields if hasattr(field, "bulk_related_objects")}
         new = sorted({*meta.get_parent_list(), *cascades} - {model, *found}, key=lambda other: other._meta.label)
         found.update(dict.fromkeys(new))
         left += new

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DatabaseError, connections, router, transaction
-from django.db.models import DO_NOTHING, Model
+from django.db.models import Model
 
 from nsync.apply.base import Changed, Written
+from nsync.apply.deferred import check_deferred
+from nsync.apply.fold import known
+from nsync.apply.inserting import new_instance
+from nsync.apply.mappings import write_mappings
 from nsync.apply.refusals import refusal
 from nsync.apply.sequences import move_sequence
 from nsync.changes import Change, ChangeKind, New, ObjectId
-from nsync.equality import same
+from nsync.equality import is_as_planned
 from nsync.errors import NsyncError, Problem, RowError
-from nsync.fields import field_of
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.options import SyncOptions
@@ -50,7 +53,7 @@ class RowWriter(ABC):
             with transaction.atomic(using=self.using):
                 for change in changes:
                     self._write_one(change)
-                self._check_deferred(changes)
+                check_deferred(changes, self.using)
         except (NsyncError, Changed):
             raise
         except DatabaseError as error:
@@ -94,11 +97,7 @@ class RowWriter(ABC):
 
     def _new_instance(self, change: Change) -> Model:
         """Make the object that an INSERT describes; not saved yet."""
-        instance = change.model()
-        instance._state.db = self.using
-        for attname, value in change.after.items():
-            setattr(instance, attname, self._known(value))
-        return instance
+        return new_instance(change.model, change.after, self._keys, self.using)
 
     def _inserted(self, change: Change, instance: Model) -> None:
         assert isinstance(change.target.pk, New)  # an INSERT's target is always new
@@ -108,8 +107,7 @@ class RowWriter(ABC):
         self._made.append(change)
 
     def _known(self, value: object) -> object:
-        """Give the primary key of an object that this row created, any other value as it is."""
-        return self._keys.get(value, value) if isinstance(value, New) else value
+        return known(value, self._keys)
 
     def _pk(self, target: ObjectId) -> object:
         return self._known(target.pk)
@@ -129,7 +127,7 @@ class RowWriter(ABC):
             of = ("self",) if connections[self.using].features.has_select_for_update_of else ()
             rows = rows.select_for_update(of=of)
         instance: Model | None = rows.first()
-        if instance is None or not _is_as_planned(instance, change.stored):
+        if instance is None or not is_as_planned(change.target.model, change.stored, vars(instance)):
             raise Changed
         self._instances[change.target] = instance
         return instance
@@ -162,71 +160,9 @@ class RowWriter(ABC):
     def _map(self, change: Change) -> None:
         mapping = change.mapping
         assert mapping is not None  # every MAP and UNMAP carries one
-        row = ExternalKeyMapping(
-            external_system_id=self._identities.system(mapping.system),
-            content_type_id=self._identities.content_type(mapping.model),
-            external_key=mapping.key,
-            object_id=str(self._pk(change.target)),
-        )
-        # One statement, whether the key is new or was stale; MariaDB and MySQL find by themselves what is unique.
-        names_target = connections[self.using].features.supports_update_conflicts_with_target
-        ExternalKeyMapping._base_manager.using(self.using).bulk_create(
-            [row],
-            update_conflicts=True,
-            update_fields=["object_id"],
-            unique_fields=["external_system", "content_type", "external_key"] if names_target else None,
-        )
+        write_mappings([(mapping, self._pk(change.target))], self._identities)
         self._made.append(change)
 
     def _unmap(self, change: Change) -> None:
         self._mapping_rows(change).delete()
         self._made.append(change)
-
-    def _check_deferred(self, changes: Sequence[Change]) -> None:
-        """Have deferred constraints checked now, so that COMMIT has nothing left to refuse."""
-        connection = connections[self.using]
-        if not connection.features.can_defer_constraint_checks:
-            return
-        if connection.vendor == "postgresql" and getattr(connection.connection, "prepare_threshold", None) is None:
-            with connection.cursor() as cursor:  # as check_constraints(), in one round trip; unless psycopg prepares it
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-            return
-        tables = _unguarded_tables(changes)
-        if tables or connection.vendor == "postgresql":  # SQLite scans the tables that are named: they must be few
-            connection.check_constraints(table_names=tables)
-
-
-def _unguarded_tables(changes: Sequence[Change]) -> list[str]:
-    """Name the tables whose rows may point to nothing now: ``DO_NOTHING``, or another value of their ``to_field``."""
-    relations: set[Any] = set()
-    for change in changes:
-        if change.kind is ChangeKind.DELETE:
-            for model in {other.model for other in change.others}:
-                relations.update(other for other in _relations_to(model) if other.on_delete is DO_NOTHING)
-        elif change.kind is ChangeKind.UPDATE:
-            relations.update(
-                other
-                for other in _relations_to(change.target.model)
-                if any(field.attname in change.after for field in other.field.foreign_related_fields)
-            )
-    return sorted({relation.related_model._meta.db_table for relation in relations})
-
-
-def _relations_to(model: type[Model]) -> list[Any]:
-    """Give the foreign keys that point to a model, also those without a name on its side, as their other sides."""
-    return [
-        field
-        for field in model._meta.get_fields(include_hidden=True)
-        if field.auto_created and not field.concrete and (field.one_to_many or field.one_to_one)
-    ]
-
-
-def _is_as_planned(instance: Model, stored: Mapping[str, object]) -> bool:
-    """Whether an object that was read again holds what the planner saw."""
-    names = (field.attname for field in instance._meta.concrete_fields if field.attname in stored)
-    return all(_is_same(field_of(type(instance), name), stored[name], getattr(instance, name)) for name in names)
-
-
-def _is_same(field: Any, old: object, new: object) -> bool:
-    """Compare as `same`; but NaN, and types without an ``==`` of their own, equal nothing, not even themselves."""
-    return same(field, old, new) or repr(field.get_prep_value(old)) == repr(field.get_prep_value(new))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from nsync.apply.base import overrides
 from nsync.apply.common import RowWriter
 from nsync.changes import Change, ChangeKind
 from nsync.equality import same
@@ -26,7 +27,7 @@ class ObjectWriter(RowWriter):
         if change.properties:
             _check_lengths(instance, _columns(instance))
         self._validate(instance)
-        if _overrides(instance, "save"):
+        if overrides(type(instance), "save"):
             self._refuse_taken_key(instance)
             instance.save()
         else:
@@ -61,7 +62,7 @@ class ObjectWriter(RowWriter):
         if change.properties:
             _check_lengths(instance, after)
         self._validate(instance)
-        if _overrides(instance, "save"):
+        if overrides(type(instance), "save"):
             instance.save()
         else:
             instance.save(using=self.using, update_fields=[*_names(instance, after), *_self_filled(instance)])
@@ -69,7 +70,7 @@ class ObjectWriter(RowWriter):
 
     def _delete(self, change: Change) -> None:
         instance = self._current(change)
-        if _overrides(instance, "delete"):
+        if overrides(type(instance), "delete"):
             instance.delete()
         else:
             instance.delete(using=self.using)
@@ -86,11 +87,6 @@ class ObjectWriter(RowWriter):
             manager.add(*keys)
         else:
             manager.remove(*keys)
-
-
-def _overrides(instance: Model, method: str) -> bool:
-    """Whether the model has a ``save()`` or ``delete()`` of its own, which may not take our arguments."""
-    return getattr(type(instance), method) is not getattr(Model, method)
 
 
 def _columns(instance: Model) -> dict[str, Any]:

@@ -23,10 +23,11 @@ def move_sequence(change: Change, instance: Model, using: str) -> None:
     """
     for field in change.target.model._meta.concrete_fields:  # of a child model: the number is its parent's
         if field.attname in change.after and is_numbered_key(field):
-            _move(field, getattr(instance, field.attname), using)
+            move_sequence_to(field, getattr(instance, field.attname), using)
 
 
-def _move(field: Any, number: int, using: str) -> None:
+def move_sequence_to(field: Any, number: int, using: str) -> None:
+    """Do the same for the highest number of many rows."""
     connection = connections[using]
     model = field.model
     if connection.vendor == "postgresql":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 from nsync.actions import Action, Flags, Kind, Match, Place, Reference
@@ -24,6 +25,7 @@ class Decoder:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._matches: dict[str, Node | None] = {}  # text of a match_on cell → its expression
+        self._known_flags: dict[str, Flags] = {}  # text of a flags cell → its flags
 
     def decode(self, row: Row, place: Place) -> tuple[Action, ...]:
         """
@@ -48,25 +50,10 @@ class Decoder:
         references = () if is_delete else self._references(cells, nulls, problems)
         if problems:
             raise RowError(*dict.fromkeys(problems))
-        action = Action(
-            kind=Kind.DELETE,
-            flags=flags,
-            place=place,
-            row=row,
-            model=layout.model,
-            system=layout.system,
-            key=key,
-            match=match,
-            is_match_empty=is_match_empty,
-            values=values,
-            references=references,
-            properties={} if is_delete else self._properties(cells),
-            columns=layout.columns,
-        )
-        if is_delete:
-            return (action,)
-        kinds = (Kind.CREATE,) * flags.create + (Kind.UPDATE,) * flags.update
-        return tuple(action._replace(kind=kind) for kind in kinds)
+        properties = {} if is_delete else self._properties(cells)
+        said = (flags, place, row, layout.model, layout.system, key, match, is_match_empty, values, references)
+        kinds = (Kind.DELETE,) * is_delete + (Kind.CREATE,) * flags.create + (Kind.UPDATE,) * flags.update
+        return tuple(Action(kind, *said, properties, layout.columns) for kind in kinds)
 
     def _cells(self, row: Row, problems: list[Problem]) -> tuple[list[object], frozenset[int]]:
         """Give the cells, constants last, with the null marker read as empty (rules C4, C5)."""
@@ -87,9 +74,16 @@ class Decoder:
         position = self.layout.flags
         cell = MISSING if position is None else cells[position]
         if cell is MISSING:
-            return decode_flags(self.layout.options.action_flags or "", {})
-        column = "" if position is None else self.layout.options.action_flags_column
-        return decode_flags("" if cell is None else str(cell), self.layout.flag_codes, column)
+            return self._default_flags
+        text = "" if cell is None else str(cell)
+        if text not in self._known_flags:
+            column = "" if position is None else self.layout.options.action_flags_column
+            self._known_flags[text] = decode_flags(text, self.layout.flag_codes, column)
+        return self._known_flags[text]
+
+    @cached_property
+    def _default_flags(self) -> Flags:
+        return decode_flags(self.layout.options.action_flags or "", {})
 
     def _key(self, cells: list[object]) -> str:
         position = self.layout.key

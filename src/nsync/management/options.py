@@ -141,9 +141,17 @@ def _add_happenings(group: _ArgumentGroup) -> None:
         "--engine",
         choices=CHOICES["engine"],
         default=DEFAULTS.engine,
-        help="objects writes each object by itself; auto takes the fastest way that does the same. Default: auto.",
+        help="bulk writes many objects at once, without save() and signals; objects writes each by itself; auto takes "
+        "bulk where the model has no code of its own that expects to be called, and else reads in batches and saves "
+        "each object that changes. Default: auto.",
     )
-    add("--batch-size", type=number, default=DEFAULTS.batch_size, metavar="N", help="Rows in a batch. Default: 5000.")
+    add(
+        "--batch-size",
+        type=number,
+        default=DEFAULTS.batch_size,
+        metavar="N",
+        help="Rows planned and written together. Default: 5000.",
+    )
     add("--database", default="", metavar="ALIAS", help="Database of the objects. Default: where the router says.")
 
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import Error as DatabaseOrDriverError
 
-from nsync.conductor import Input, Policy, database_error, sync_all
+from nsync.conductor import Policy, database_error, sync_all
 from nsync.errors import NsyncError
 from nsync.management.options import add_common_options, load_policy, to_sync_options
 from nsync.management.progress import choose_display
+from nsync.opening import Input
 from nsync.options import SyncOptions
 from nsync.record.files import check_report, write_report
 from nsync.record.rejects import plan_rejects, write_rejects

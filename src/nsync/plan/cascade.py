@@ -10,7 +10,7 @@ from django.db.models import Model, ProtectedError, RestrictedError
 from django.db.models.deletion import Collector
 
 from nsync.changes import ObjectId
-from nsync.fields import concrete_model
+from nsync.fields import concrete_model, is_plain, relations_to
 from nsync.plan.state import Emptied
 
 # Django 6.1 can have the database set it.
@@ -56,12 +56,30 @@ def collect(target: ObjectId, using: str) -> tuple[tuple[ObjectId, ...], tuple[E
 
 def _emptied(removed: Mapping[type[Model], Iterable[Model]]) -> Iterable[Emptied]:
     for model, others in removed.items():
-        relations: list[Any] = [field for field in model._meta.get_fields(include_hidden=True) if not field.concrete]
-        for relation in relations:
-            if getattr(relation, "on_delete", None) in _SET_NULL:
-                field = relation.field
-                values = frozenset(getattr(other, field.target_field.attname) for other in others)
-                yield Emptied(concrete_model(field.model), field.attname, values)
+        yield from emptied_by(model, [vars(other) for other in others])
+
+
+def emptied_by(model: type[Model], removed: Iterable[Mapping[str, object]]) -> Iterable[Emptied]:
+    """Give the foreign keys that the removal of objects, given by their values, sets to NULL."""
+    for relation in relations_to(model):
+        if relation.on_delete in _SET_NULL:
+            field = relation.field
+            values = frozenset(other[field.target_field.attname] for other in removed)
+            yield Emptied(concrete_model(field.model), field.attname, values)
+
+
+def takers(model: type[Model]) -> list[Any] | None:
+    """
+    Give the foreign keys through which other objects go with an object of the model, or forbid that it goes.
+
+    None: there are other ways (inheritance, generic relations), which only Django's collector knows.
+    """
+    if model._meta.parents or any(hasattr(field, "bulk_related_objects") for field in model._meta.private_fields):
+        return None
+    fields = [
+        relation.field for relation in relations_to(model) if relation.on_delete not in (*_SET_NULL, models.DO_NOTHING)
+    ]
+    return fields if all(is_plain(field) for field in fields) else None
 
 
 def _refusal(target: ObjectId, others: set[Model], how: str) -> str:

@@ -14,7 +14,8 @@ from django.db.models.fields.related_lookups import RelatedExact
 from django.db.models.lookups import Exact, IntegerFieldExact
 
 from nsync.actions import Condition
-from nsync.plan.queries import condition_query, final_field
+from nsync.plan.paths import final_field
+from nsync.plan.queries import condition_query
 
 _LOOKUPS = frozenset({Exact, IntegerFieldExact, RelatedExact})  # the SQL of these does not depend on the value
 _KINDS: dict[type, type[Field[Any, Any]] | tuple[type[Field[Any, Any]], ...]] = {

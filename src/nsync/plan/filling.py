@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from nsync.actions import EMPTY, Action
-from nsync.changes import ObjectId
+from nsync.changes import New, ObjectId
 from nsync.equality import same
 from nsync.errors import Problem, RowError
 from nsync.fields import (
@@ -15,12 +17,20 @@ from nsync.fields import (
     field_of,
     fills_itself,
     has_db_default,
+    holds_null,
     is_empty,
     is_numbered_key,
     is_parent_link,
     is_text,
 )
 from nsync.plan.rowplan import LEAVE, RowPlan
+from nsync.plan.touched import Barrier
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+_ATOMS = frozenset({str, int, float, bool, NoneType})  # two of these that are equal are the same value in any field
 
 
 def new_values(action: Action, references: Mapping[str, object]) -> dict[str, object]:
@@ -35,40 +45,53 @@ def new_values(action: Action, references: Mapping[str, object]) -> dict[str, ob
     """
     after: dict[str, object] = {}
     problems = []
-    for field in concrete_model(action.model)._meta.concrete_fields:
-        if field.generated or is_parent_link(field):
-            continue
-        given = references.get(field.attname, action.values.get(field.attname, LEAVE))
-        value = given
-        if given is EMPTY:
+    given = {**action.values, **references}
+    for field, attname, absent, fills_without_us in _columns(concrete_model(action.model)):
+        value = given.get(attname, LEAVE)
+        if value is EMPTY:
             value = _empty_value(field)
-        elif given is LEAVE:
-            value = _absent_value(field)
+        elif value is LEAVE:
+            value = absent()
         if value is not LEAVE:
-            after[field.attname] = value
-        elif not _fills_without_us(field):
+            after[attname] = value
+        elif not fills_without_us:
             problems.append(_required(action, field))
     if problems:
         raise RowError(*problems)
     return after
 
 
+@cache
+def _columns(model: type[Model]) -> list[tuple[Any, str, Callable[[], object], bool]]:
+    """Give the columns that a new object may get: field, attname, what an absent cell gives, who fills it else."""
+    return [
+        (field, field.attname, _absent(field), _fills_without_us(field))
+        for field in model._meta.concrete_fields
+        if not field.generated and not is_parent_link(field)
+    ]
+
+
 def _empty_value(field: Any) -> object:
     """Rule V3, an empty cell on create."""
-    if field.null:
+    if holds_null(field):
         return None
     if is_text(field) and not field.primary_key:
         return empty_text(field)
     return field.get_default() if field.has_default() else LEAVE
 
 
-def _absent_value(field: Any) -> object:
-    """Rule V3, an absent column or cell on create."""
+def _absent(field: Any) -> Callable[[], object]:
+    """Rule V3, an absent column or cell on create: give what gives its value."""
     if _fills_without_us(field):
-        return LEAVE
+        return partial(_given, LEAVE)
     if field.has_default():
-        return field.get_default()
-    return _empty_value(field)
+        get_default: Callable[[], object] = field.get_default
+        return get_default
+    return partial(_given, _empty_value(field))
+
+
+def _given(value: object) -> object:
+    return value
 
 
 def _fills_without_us(field: Any) -> bool:
@@ -83,19 +106,43 @@ def _required(action: Action, field: Any) -> Problem:
     return Problem("required", f"{field.name} needs a value, and has no default; {cure}", column)
 
 
-def changed_value(
+def changed_values(
+    plan: RowPlan, action: Action, target: ObjectId, stored: Mapping[str, object], *, force: bool
+) -> dict[str, object]:
+    """
+    Give the columns that an update writes: attname → value (rules A3, A7, C3, V3).
+
+    Raises:
+        RowError: ``primary-key``.
+    """
+    after = {}
+    for attname, new in action.values.items():
+        old = stored.get(attname)
+        if type(new) in _ATOMS and type(old) is type(new) and old == new:
+            continue  # as most values of most rows
+        if new is EMPTY and old is None and attname in stored:
+            continue  # and most empty cells
+        value = _changed_value(plan, action, target, attname, new, old, force)
+        if value is not LEAVE:
+            after[attname] = value
+    return after
+
+
+def _changed_value(
     plan: RowPlan, action: Action, target: ObjectId, attname: str, new: object, old: object, force: bool
 ) -> object:
     """Give the value that an update writes into a column, or LEAVE (rules A3, A7, C3, V3)."""
     if not force and (new is EMPTY or not is_empty(old)):
         return LEAVE
+    if isinstance(old, New):
+        raise Barrier  # only the database knows the number
     field = field_of(target.model, attname)
     column = action.columns.get(attname, attname)
     if new is EMPTY:
-        if not field.null and not is_text(field):
+        if not holds_null(field) and not is_text(field):
             plan.warn("empty-kept", f"{field.name} cannot be empty; its value stays", column)
             return LEAVE
-        new = None if field.null else empty_text(field)
+        new = None if holds_null(field) else empty_text(field)
     if same(field, old, new):
         return LEAVE
     if field.primary_key:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nsync.actions import Action, Kind
+from nsync.actions import EMPTY, Action, Kind
 from nsync.changes import ChangeKind, KeyMapping, ObjectId, OutcomeKind
 from nsync.errors import Problem, RowError
 from nsync.fields import concrete_model
 from nsync.options import SyncOptions
-from nsync.plan.filling import changed_properties, changed_value, new_values
+from nsync.plan.filling import changed_properties, changed_values, new_values
 from nsync.plan.relations import relate, resolve_forward
 from nsync.plan.removal import plan_delete, plan_displacement
 from nsync.plan.rowplan import LEAVE, Circumstances, Plan, RowPlan, Wait
@@ -141,6 +141,8 @@ def _update(plan: RowPlan, action: Action) -> None:
     """Rule A2: acts on the linked object, else on the matched one."""
     state = plan.state
     force = action.flags.force
+    if plan.inserted is not None and _says_all(action):
+        return plan.end(OutcomeKind.UNCHANGED)  # the object has just been given all that the row says
     mapping = state.linked(action.system, concrete_model(action.model), action.key)
     # An object that this row just created needs no looking for.
     target = plan.inserted or (mapping.target if mapping is not None else None)
@@ -157,15 +159,17 @@ def _update(plan: RowPlan, action: Action) -> None:
     is_linked = _link(plan, action, target)
     before = len(plan.changes)
     stored = state.values(target)
-    after = {
-        attname: value
-        for attname, new in action.values.items()
-        if (value := changed_value(plan, action, target, attname, new, stored.get(attname), force)) is not LEAVE
-    }
+    after = changed_values(plan, action, target, stored, force=force)
     _change(plan, action, target, after, changed_properties(plan, action, stored, force), force=force)
     if len(plan.changes) > before or plan.displaced:
         return plan.end(OutcomeKind.UPDATED)
     return plan.end(OutcomeKind.LINKED if is_linked else OutcomeKind.UNCHANGED)
+
+
+def _says_all(action: Action) -> bool:
+    """Whether every cell of a row has a value: an empty one may mean another thing on update than on create (V3)."""
+    has_empty = any(value is EMPTY for value in action.values.values())
+    return not has_empty and all(ref.lookups for ref in action.references)
 
 
 def _change(

@@ -6,7 +6,7 @@ import json
 from functools import reduce
 from itertools import chain
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import connections
 from django.db.models import F, Func, Model, Q, Value
@@ -14,6 +14,7 @@ from django.db.models.lookups import Exact
 
 from nsync.actions import EMPTY, Combined, Condition, JsonText, Lookup, Match, Operand
 from nsync.fields import is_text
+from nsync.plan.paths import fields_on, final_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,22 +83,6 @@ def _empty_query(condition: Condition, model: type[Model], using: str) -> Q:
     return is_null
 
 
-def _fields_on(model: type[Model], path: str) -> list[Any]:
-    """Give the fields that a path of names goes through."""
-    fields = []
-    for name in path.split("__"):
-        field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
-        fields.append(field)
-        if field.is_relation:
-            model = field.related_model
-    return fields
-
-
-def final_field(model: type[Model], path: str) -> Any:
-    """Give the field at the end of a path such as ``owner__company__name``."""
-    return _fields_on(model, path)[-1]
-
-
 def _may_be_null(model: type[Model], path: str) -> bool:
     """Whether the end of a path can be NULL: it is nullable, or the way to it may be missing."""
-    return any(getattr(field, "null", True) for field in _fields_on(model, path))
+    return any(getattr(field, "null", True) for field in fields_on(model, path))

@@ -8,12 +8,13 @@ from operator import and_
 from typing import Any
 
 from django.core.exceptions import FieldError, ValidationError
+from django.db import connections
 from django.db.models import Model, Q, QuerySet
 
 from nsync.actions import Condition, Lookup, Relation
 from nsync.changes import KeyMapping, ObjectId
 from nsync.errors import Problem, RowError
-from nsync.fields import attnames, concrete_model
+from nsync.fields import attnames, children, concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.plan.cascade import collect
@@ -51,7 +52,7 @@ class Resolver:
 
     def __init__(self, identities: Identities, properties: Mapping[type[Model], tuple[str, ...]]) -> None:
         self.using = identities.using
-        self._identities = identities
+        self.identities = identities
         self._properties = properties
         self._compiled = CompiledQueries(self.using)
         self._ways: dict[type, Callable[[Any, Answers], Any]] = {
@@ -63,6 +64,11 @@ class Resolver:
             MappingsOf: lambda question, answers: self._mappings_of(question.target),
             CascadeOf: lambda question, answers: self._cascade_of(question.target),
         }
+
+    @property
+    def folds_text(self) -> bool:
+        """Whether the database takes text that differs in case or accents for the same, unless it is told not to."""
+        return connections[self.using].vendor == "mysql"
 
     def answer(self, question: Question, answers: Answers) -> None:
         """
@@ -76,14 +82,15 @@ class Resolver:
         except (FieldError, OverflowError, ValueError) as error:
             raise RowError(Problem("bad-match", f"the database cannot be asked for this value: {error}")) from error
 
-    def _objects(self, model: type[Model]) -> QuerySet[Model]:
+    def objects(self, model: type[Model]) -> QuerySet[Model]:
+        """Give all objects of a model, in no order."""
         # The base manager: a default manager may hide rows that exist all the same.
         return concrete_model(model)._base_manager.using(self.using).order_by()
 
     def _linked(self, question: Linked, answers: Answers) -> KeyMapping | None:
         wanted = (
-            _equal("external_system", self._identities.system(question.system)),
-            _equal("content_type", self._identities.content_type(question.model)),
+            _equal("external_system", self.identities.system(question.system)),
+            _equal("content_type", self.identities.content_type(question.model)),
             _equal("external_key", question.key),
         )
         for key, object_id in self._rows(ExternalKeyMapping, ("external_key", "object_id"), wanted):
@@ -93,7 +100,7 @@ class Resolver:
 
     def _mapping(self, system: str, model: type[Model], key: str, object_id: str, answers: Answers) -> KeyMapping:
         """Give a mapping; its target is None if the object is gone."""
-        target = ObjectId(model, _pk_of(model, object_id))
+        target = ObjectId(model, pk_of(model, object_id))
         stored = Stored(target)
         if stored not in answers:
             answers[stored] = self._stored(target)
@@ -112,7 +119,7 @@ class Resolver:
 
     def _load(self, model: type[Model], query: Q, answers: Answers) -> tuple[ObjectId, ...]:
         """Find up to two objects (two stand for more), with their values."""
-        rows = self._objects(model).filter(query).values_list(*attnames(model))
+        rows = self.objects(model).filter(query).values_list(*attnames(model))
         return self._keep(model, rows.iterator(chunk_size=100), answers)
 
     def _keep(self, model: type[Model], rows: Iterable[Sequence[Any]], answers: Answers) -> tuple[ObjectId, ...]:
@@ -136,7 +143,7 @@ class Resolver:
         if rows is not None:
             return rows
         query = reduce(and_, (condition_query(condition, model, self.using) for condition in conditions))
-        return self._objects(model).filter(query).values_list(*names)[:2]
+        return self.objects(model).filter(query).values_list(*names)[:2]
 
     def _stored(self, target: ObjectId) -> Mapping[str, object] | None:
         names = attnames(target.model)
@@ -145,12 +152,24 @@ class Resolver:
         return None
 
     def _with_properties(self, target: ObjectId, values: Mapping[str, object]) -> Mapping[str, object]:
-        """Add the text of each property that a column of the run names (rule V6)."""
-        names = self._properties.get(target.model, ())
+        return self.with_properties(target.model, [values])[0]
+
+    def with_properties(self, model: type[Model], rows: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+        """
+        Add to the values of objects the text of each property that a column of the run names (rule V6).
+
+        Queries: none without such properties, else one per thousand objects.
+        """
+        names = self._properties.get(model, ())
         if not names:
-            return values
-        instance = self._objects(target.model).get(pk=target.pk)
-        return {**values, **{name: _text_of(instance, name) for name in names}}
+            return list(rows)
+        pk = model._meta.pk.attname
+        texts: dict[object, Mapping[str, object]] = {}
+        for start in range(0, len(rows), _AT_ONCE):
+            pks = [row[pk] for row in rows[start : start + _AT_ONCE]]
+            for instance in self.objects(model).filter(pk__in=pks):
+                texts[instance.pk] = {name: _text_of(instance, name) for name in names}
+        return [{**row, **texts.get(row[pk], {})} for row in rows]
 
     def _found(self, question: Found, answers: Answers) -> tuple[ObjectId, ...]:
         lookup = question.lookup
@@ -169,14 +188,14 @@ class Resolver:
     def _mapped_pks(self, lookup: Lookup, model: type[Model]) -> list[object]:
         """Rule R2: what a system maps a key to; objects of child models count."""
         types = [
-            self._identities.content_type(model),
-            *(self._identities.content_type(child) for child in _children(model)),
+            self.identities.content_type(model),
+            *(self.identities.content_type(child) for child in children(model)),
         ]
         rows = ExternalKeyMapping._base_manager.using(self.using).filter(
-            external_system_id=self._identities.system(lookup.system), content_type__in=types, external_key=lookup.key
+            external_system_id=self.identities.system(lookup.system), content_type__in=types, external_key=lookup.key
         )
         return [
-            _pk_of(model, object_id)
+            pk_of(model, object_id)
             for key, object_id in rows.values_list("external_key", "object_id")
             if key == lookup.key
         ]
@@ -187,7 +206,7 @@ class Resolver:
         if relation.kind == "many":
             return frozenset(ObjectId(related, pk) for pk in self._through_pks(target, relation))
         values = answers.get(Stored(target)) or self._stored(target) or {}
-        rows = self._objects(related).filter(**{relation.attname: values[relation.target_attname]})
+        rows = self.objects(related).filter(**{relation.attname: values[relation.target_attname]})
         pk_name = related._meta.pk.attname
         objects = {}
         for row in rows.values(*attnames(related)):
@@ -204,10 +223,10 @@ class Resolver:
         )
 
     def _mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
-        family = [target.model, *_parents(target.model), *_children(target.model)]
-        return tuple(self._mappings([ObjectId(model, target.pk) for model in family]))
+        family = [target.model, *parents(target.model), *children(target.model)]
+        return tuple(self.mappings([ObjectId(model, target.pk) for model in family]))
 
-    def _mappings(self, targets: Sequence[ObjectId]) -> Iterator[KeyMapping]:
+    def mappings(self, targets: Sequence[ObjectId]) -> Iterator[KeyMapping]:
         """Give the mappings that point to any of these objects."""
         for start in range(0, len(targets), _AT_ONCE):
             yield from self._mappings_at_once(targets[start : start + _AT_ONCE])
@@ -220,7 +239,7 @@ class Resolver:
         models = {}
         for model, keys in pks.items():
             # Tables between many-to-many relations go along too, and have no content type as a rule.
-            if content_type := self._identities.known_content_type(model):
+            if content_type := self.identities.known_content_type(model):
                 models[content_type] = model
                 query |= Q(content_type=content_type, object_id__in=[str(key) for key in keys])
         if not models:
@@ -231,20 +250,20 @@ class Resolver:
         ):
             model = models[content_type]
             target = ObjectId(model, model._meta.pk.to_python(object_id))
-            yield KeyMapping(self._identities.system_name(system), model, key, target)
+            yield KeyMapping(self.identities.system_name(system), model, key, target)
 
     def _cascade_of(self, target: ObjectId) -> Cascade:
         removed, emptied, refusal = collect(target, self.using)
         if refusal:
             return Cascade((), (), refusal)
-        return Cascade(removed, tuple(self._mappings(removed)), emptied=emptied)
+        return Cascade(removed, tuple(self.mappings(removed)), emptied=emptied)
 
 
 def _equal(name: str, value: object) -> Condition:
     return Condition(name, "exact", value, is_exact_text=False, column="")
 
 
-def _pk_of(model: type[Model], object_id: str) -> object:
+def pk_of(model: type[Model], object_id: str) -> object:
     """Give the primary key that a mapping holds as text; None, which no object has, if its type is another now."""
     try:
         return model._meta.pk.to_python(object_id)
@@ -264,14 +283,6 @@ def _text_of(instance: Model, name: str) -> str | None:
         raise RowError(Problem("refused", message, name)) from error
 
 
-def _parents(model: type[Model]) -> list[type[Model]]:
+def parents(model: type[Model]) -> list[type[Model]]:
+    """Give the models that this one extends by multi-table inheritance."""
     return list(model._meta.get_parent_list())
-
-
-def _children(model: type[Model]) -> list[type[Model]]:
-    """Give the models that extend this one by multi-table inheritance, at any depth."""
-    found = []
-    for relation in model._meta.related_objects:
-        if relation.parent_link and relation.related_model is not model:
-            found += [relation.related_model, *_children(relation.related_model)]
-    return found

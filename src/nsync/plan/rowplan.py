@@ -12,6 +12,7 @@ from nsync.changes import Change, ChangeKind, New, ObjectId, OutcomeKind
 from nsync.errors import Problem
 from nsync.fields import concrete_model
 from nsync.options import SyncOptions
+from nsync.plan.paths import models_of
 from nsync.plan.state import State
 
 _RANK = {kind: rank for rank, kind in enumerate(OutcomeKind)}  # strongest first (rule O1)
@@ -42,6 +43,7 @@ class Pending(NamedTuple):
     sign: str  # of a many-to-many relation
     force: bool
     problem: Problem  # the warning if it stays so
+    models: frozenset[str]  # labels of the models whose objects decide whether something is found
 
 
 class Plan(NamedTuple):
@@ -114,7 +116,7 @@ class RowPlan:
 
     def new_id(self, action: Action) -> ObjectId:
         """Give an identity to the object that the row creates."""
-        self.inserted = ObjectId(concrete_model(action.model), New(len(self.changes)))
+        self.inserted = ObjectId(concrete_model(action.model), New(self.place.source, self.place.ordinal))
         return self.inserted
 
     def name(self, target: ObjectId, action: Action) -> None:
@@ -136,7 +138,8 @@ class RowPlan:
         name = ref.relation.name
         earlier = self.pending.get((target, name))
         force = force or (earlier is not None and earlier.force)
-        self.pending[target, name] = Pending(target, name, ref.sign, force, problem)
+        models = frozenset().union(*map(models_of, ref.lookups))
+        self.pending[target, name] = Pending(target, name, ref.sign, force, problem, models)
 
     def finish(self) -> Plan:
         """Give what was collected, as a value."""

@@ -1,73 +1,72 @@
-"""State: the slice of the database that planning knows, as answers to questions; absorbs what is planned."""
+"""State: the slice of the database that one row knows, as answers to questions; absorbs what the row plans."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nsync.actions import Lookup, Match, Relation
-from nsync.changes import Change, ChangeKind, KeyMapping, New, ObjectId
+from nsync.changes import Change, ChangeKind, KeyMapping, ObjectId
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
 
-# Questions are dataclasses, not tuples: two questions about one object must not be equal.
+# Each question ends with a word of its own: tuples that hold the same are equal, whatever their class.
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(NamedTuple):
     """Which mapping has this key? → KeyMapping | None."""
 
     system: str
     model: type[Model]
     key: str
+    asks: Literal["linked"] = "linked"
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(NamedTuple):
     """Which objects fit this match? → tuple[ObjectId, ...]; two stand for two or more."""
 
     model: type[Model]
     match: Match
+    asks: Literal["matched"] = "matched"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Which objects does this reference mean? → tuple[ObjectId, ...]; two stand for two or more."""
 
     lookup: Lookup
     without: frozenset[ObjectId] = frozenset()  # objects that the row removes
+    asks: Literal["found"] = "found"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What does the object hold? → attname (or property name) → value; None: there is no such object."""
 
     target: ObjectId
+    asks: Literal["stored"] = "stored"
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(NamedTuple):
     """Which objects does this relation reach from this object? → frozenset[ObjectId]."""
 
     target: ObjectId
     relation: Relation
+    asks: Literal["related"] = "related"
 
 
-@dataclass(frozen=True, slots=True)
-class MappingsOf:
+class MappingsOf(NamedTuple):
     """Which mappings point to the object, or to its parent or child rows? → tuple[KeyMapping, ...]."""
 
     target: ObjectId
+    asks: Literal["mappings"] = "mappings"
 
 
-@dataclass(frozen=True, slots=True)
-class CascadeOf:
+class CascadeOf(NamedTuple):
     """What goes when the object goes? → Cascade."""
 
     target: ObjectId
+    asks: Literal["cascade"] = "cascade"
 
 
 Question = Linked | Matched | Found | Stored | Related | MappingsOf | CascadeOf
@@ -100,7 +99,7 @@ class Unanswered(Exception):
 
 class State:
     """
-    Answers to the planner's questions: what the database said, overlaid by what is planned already.
+    Answers to the planner's questions: what the database said, overlaid by what the row plans already.
 
     The planner makes no query. A question without an answer raises `Unanswered`; the conductor has
     `plan.resolve` answer it, and plans the row again.
@@ -109,6 +108,7 @@ class State:
     def __init__(self, answers: Mapping[Question, Any]) -> None:
         self._answers = answers  # what the database said
         self._planned: dict[Question, Any] = {}  # what it will say once the planned changes are written
+        self._inserted: set[ObjectId] = set()
         self._removed: set[ObjectId] = set()
         self._emptied: list[Emptied] = []
 
@@ -155,14 +155,14 @@ class State:
     def related(self, target: ObjectId, relation: Relation) -> frozenset[ObjectId]:
         """Give the objects that a relation reaches; none for an object that is not written yet."""
         question = Related(target, relation)
-        if isinstance(target.pk, New) and question not in self._planned:
+        if target in self._inserted and question not in self._planned:
             return frozenset()
         objects: frozenset[ObjectId] = self._ask(question)
         return objects - self._removed
 
     def mappings_of(self, target: ObjectId) -> tuple[KeyMapping, ...]:
         """Give the mappings of an object and of its parent and child rows."""
-        if isinstance(target.pk, New):
+        if target in self._inserted:
             return ()
         mappings: tuple[KeyMapping, ...] = self._ask(MappingsOf(target))
         return mappings
@@ -175,6 +175,7 @@ class State:
     def absorb(self, change: Change) -> None:
         """Let later questions see a planned change."""
         if change.kind is ChangeKind.INSERT:
+            self._inserted.add(change.target)
             self._planned[Stored(change.target)] = {**change.after, **change.properties}
         elif change.kind is ChangeKind.UPDATE:
             self._planned[Stored(change.target)] = {

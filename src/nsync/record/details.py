@@ -38,17 +38,18 @@ class Details:
     def note(self, place: Place, level: int, problem: Problem) -> None:
         """Keep a problem of a row; the same one of a later phase counts once (rule O1)."""
         # A warning stands once per row and column, whatever its words; of errors every message counts.
-        if level != ERROR and self._stands(place, level, problem):
-            return
+        once = (
+            ""
+            if level == ERROR
+            else (
+                "WHERE NOT EXISTS (SELECT 1 FROM problem "
+                "WHERE source = ?1 AND ordinal = ?2 AND level = ?4 AND code = ?5 AND column_name = ?6)"
+            )
+        )
         self._spool.execute(
-            "INSERT OR IGNORE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE INTO problem SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 {once}",
             (*place, level, problem.code, problem.column, _clean(problem.message), _clean(problem.value)),
         )
-
-    def _stands(self, place: Place, level: int, problem: Problem) -> bool:
-        query = "SELECT 1 FROM problem WHERE source = ? AND ordinal = ? AND level = ? AND code = ? AND column_name = ?"
-        values = (place.source, place.ordinal, level, problem.code, problem.column)
-        return self._spool.execute(query, values).fetchone() is not None
 
     def reject(self, place: Place, row: Row) -> None:
         """Keep a failed row as the source gave it."""

@@ -143,6 +143,8 @@ def _source(source: SourceReport) -> dict[str, Any]:
         "target": source.target,
         "size": source.size,
         "rows": source.rows,
+        "engine": source.engine,
+        "engine_reasons": source.engine_reasons,
         "outcomes": _outcomes(source.outcomes),
         "notes": source.notes,
         "columns": [

@@ -48,8 +48,8 @@ class Ledger:
             rows[place.ordinal] = byte & ~_KIND | number
 
     def kind(self, place: Place) -> OutcomeKind | None:
-        """Give the outcome of a row so far."""
-        number = self._index(place)[place.ordinal] & _KIND
+        """Give the outcome of a row so far; this does not count it as read."""
+        number = self._byte(place) & _KIND
         return _KINDS[number - 1] if number else None
 
     def wait(self, place: Place, waits: bool) -> None:
@@ -59,7 +59,11 @@ class Ledger:
 
     def waits(self, place: Place) -> bool:
         """Whether a row waits whole: it takes no part in the phases before it is settled."""
-        return bool(self._index(place)[place.ordinal] & _WAITS)
+        return bool(self._byte(place) & _WAITS)
+
+    def _byte(self, place: Place) -> int:
+        rows = self._rows[place.source]
+        return rows[place.ordinal] if place.ordinal < len(rows) else 0
 
     def is_partly_applied(self, source: int, ordinal: int) -> bool:
         """Whether an earlier phase of a failed row was applied (rule T2)."""

@@ -34,6 +34,8 @@ class SourceReport:
     columns: tuple[Problem, ...]  # columns that were ignored, and why (rule C3); and the warning no-rows
     header: tuple[str, ...] = ()
     dialect: Any = None  # how the source is written (nsync.read.base.Dialect), for the rejects
+    engine: str = ""  # how its rows were read and written
+    engine_reasons: tuple[str, ...] = ()  # why so
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,6 @@ class Report:
     displaced: int  # objects removed by rule A4
     seconds: float
     queries: int
-    engine: str
     ledger: Ledger = field(repr=False)
     spool: Details = field(repr=False)
     error: str = ""  # what ended the run early
@@ -74,6 +75,11 @@ class Report:
     def counts(self) -> dict[OutcomeKind, int]:
         """Outcome → number of rows; only those that occur, strongest first (rule O1)."""
         return self.ledger.counts()
+
+    @property
+    def engine(self) -> str:
+        """How rows were read and written; several ways, if sources differ, in the order of the sources."""
+        return ", ".join(dict.fromkeys(source.engine for source in self.sources))
 
     @property
     def rows(self) -> int:

@@ -34,7 +34,7 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
         _reasons(report),
         _columns(report),
         _unforeseen(report),
-        [_cost(report)],
+        [_cost(report), *_engines(report)],
         list(_next_steps(report, rejects)),
     ]
     for number, section in enumerate(filter(None, sections)):
@@ -179,6 +179,23 @@ def _unforeseen(report: Report) -> list[str]:
         return []
     title = "A dry run does not call the project's own code, and cannot foresee what it would do:"
     return [title, *(f"{_INDENT}{plain(reason)}" for reason in report.unforeseen)]
+
+
+def _engines(report: Report) -> list[str]:
+    """Say why objects were written as they were, unless nothing hindered the fastest way."""
+    lines = []
+    for source in report.sources:
+        if not source.engine_reasons:
+            continue
+        name = f"{plain(source.name)}: " if len(report.sources) > 1 else ""
+        if source.engine == "bulk":
+            lines.append(f"{name}written in bulk, as --engine bulk asks; the project's own code was not called:")
+        elif source.engine == "objects":
+            lines.append(f"{name}read and written row by row, because")
+        else:
+            lines.append(f"{name}read in batches, and each object that changes saved by itself, because")
+        lines += [f"{_INDENT}{plain(reason)}" for reason in source.engine_reasons]
+    return lines
 
 
 def _cost(report: Report) -> str:

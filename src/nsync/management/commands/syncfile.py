@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from nsync.conductor import Input, Policy
+from nsync.conductor import Policy
 from nsync.management.running import SyncCommand
+from nsync.opening import Input
 from nsync.policies import BasicSyncPolicy
 
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 from django.core.management.base import CommandParser
 from django.db.models import Model
 
-from nsync.conductor import Input, Policy, find_model
+from nsync.conductor import Policy
 from nsync.errors import ConfigError
 from nsync.management.options import add_two_spellings, read_option
 from nsync.management.running import SyncCommand
+from nsync.opening import Input, find_model
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.read.names import DEFAULT_EXPRESSION, FileTarget, parse_file_name
 

@@ -1,0 +1,82 @@
+"""Updating many objects at once: only the columns that change, and those that fill themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from django.db import connections
+from django.db.models import Model
+
+from nsync.apply.fold import Keys, Update, known
+from nsync.apply.statements import prepared
+from nsync.changes import ObjectId
+from nsync.fields import field_of, is_refilled, is_stamped, is_untouched
+
+# Not bulk_update(): it renders one CASE WHEN per row and field, slower than save() in a loop.
+
+
+def update_objects(model: type[Model], updates: Mapping[ObjectId, Update], keys: Keys, using: str) -> None:
+    """
+    Write new values of objects.
+
+    Queries: one (``executemany``) for each set of changed columns; one for each object whose values are SQL
+    expressions, or whose fields have their own way to stand in a statement.
+    """
+    connection = connections[using]
+    refilled = [field for field in model._meta.concrete_fields if is_refilled(field)]
+    groups: dict[tuple[Any, ...], list[list[Any]]] = {}
+    for target, update in updates.items():
+        values = {field_of(model, name): known(value, keys) for name, value in update.after.items()}
+        values |= _refill(model, refilled, update, values)
+        values |= _as_assigned(model, values)
+        if not update.after:  # a changed property in a dry run, which calls no setter (rule O4)
+            continue
+        pk = known(target.pk, keys)
+        if any(_needs_django(field, value) for field, value in values.items()):
+            named = {field.name: value for field, value in values.items()}
+            model._base_manager.using(using).filter(pk=pk).update(**named)
+            continue
+        groups.setdefault(tuple(values), []).append([*values.values(), pk])
+    quote = connection.ops.quote_name
+    for fields, rows in groups.items():
+        columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+        key = quote(model._meta.pk.column or "")
+        pairs = zip((*fields, model._meta.pk), zip(*rows, strict=True), strict=True)
+        values_by_column = [prepared(field, values, connection) for field, values in pairs]
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {quote(model._meta.db_table)} SET {columns} WHERE {key} = %s",
+                list(zip(*values_by_column, strict=True)),
+            )
+
+
+def _refill(model: type[Model], refilled: list[Any], update: Update, values: Mapping[Any, object]) -> dict[Any, object]:
+    """Give the columns that each save fills by itself, such as ``auto_now`` (rule A7)."""
+    if all(map(is_stamped, refilled)):
+        instance: Any = SimpleNamespace()
+    else:
+        instance = model()
+        for name, value in {**update.stored, **{field.attname: value for field, value in values.items()}}.items():
+            setattr(instance, name, value)
+    return {field: field.pre_save(instance, add=False) for field in refilled}
+
+
+def _as_assigned(model: type[Model], values: Mapping[Any, object]) -> dict[Any, object]:
+    """Give what fields of a project's own make of a value that is assigned to an object."""
+    own = [field for field in values if not is_untouched(field)]
+    if not own:
+        return {}
+    instance = model()
+    for field in own:
+        setattr(instance, field.attname, values[field])
+    return {field: getattr(instance, field.attname) for field in own}
+
+
+def _needs_django(field: Any, value: object) -> bool:
+    return (
+        hasattr(value, "resolve_expression")
+        or hasattr(field, "get_placeholder")
+        or hasattr(field, "get_placeholder_sql")
+    )

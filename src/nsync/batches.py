@@ -1,0 +1,300 @@
+"""Batches: many rows planned together and written together, as if one after the other. Part of the conductor."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nsync.apply.base import Changed, Written
+from nsync.changes import ObjectId
+from nsync.errors import RowError
+from nsync.plan.batchstate import BatchState
+from nsync.plan.resolve import Answers, Resolver
+from nsync.plan.rowplan import Plan, Wait
+from nsync.plan.state import Question, State, Stored, Unanswered
+from nsync.plan.together import Together
+from nsync.plan.touched import Barrier
+
+if TYPE_CHECKING:
+    from nsync.apply.bulk import BulkWriter
+    from nsync.steps import Step
+
+_WAVES = 3  # of likely questions: keys, then matches and references, then what hangs on the matched objects
+_AT_LEAST = 4  # rows that are looked ahead of
+_FEW = 6  # changing steps that cost less one by one than halved again
+_ATTEMPTS = 5  # how often a batch is planned anew because somebody else changed its objects (rule T8)
+
+Result = Plan | RowError | Wait | None  # None: there was nothing to plan
+
+
+class _Part(NamedTuple):
+    """Steps that are still to be run."""
+
+    start: int
+    end: int
+    attempts: int = 0  # how often somebody else has changed their objects since they were planned
+    is_single: bool = False  # each that changes something is written by itself
+
+
+@dataclass
+class _Segment:
+    """Steps that were planned together."""
+
+    start: int
+    is_single: bool = False
+    results: list[Result] = field(default_factory=list)
+    changing: list[int] = field(default_factory=list)  # which of the steps change something
+    stands_alone: bool = False  # the last of them must be written by itself
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.results)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """
+    Keep Python from looking for cycles among the values of a batch, all of which are needed until it is written.
+
+    It would spend a seventh of the time on that (200,000 people, CPython 3.13).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class Batches:
+    """
+    Runs the steps of a batch.
+
+    Args:
+        resolver: Asks the database.
+        alone: Writes one step by itself, and keeps account of it; its plan, or None: it is to be planned anew.
+        writer: Writes many steps at once; None: each that changes something is written by itself.
+        size: How many rows a batch has at most.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        alone: Callable[[Step, Plan | None], None],
+        writer: BulkWriter | None,
+        size: int,
+    ) -> None:
+        self._resolver = resolver
+        self._together = Together(resolver)
+        self._alone = alone
+        self._writer = writer
+        self._size = size
+        self._window = size  # rows whose questions are asked together; fewer where they are soon out of date
+        self._foreseen = 0  # up to this step
+        self._answers: Answers = {}
+        self._reach: dict[type, int] = {}  # how many steps are planned ahead for a question of a kind
+
+    def run(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
+        """
+        Plan and write steps, in order: all that they ask for, as if each were written before the next is planned.
+
+        Raises:
+            Stop: One row too many failed.
+            TransientError: The database gave up.
+        """
+        with _no_garbage_collection() if self._writer is not None else nullcontext():
+            self._run(steps, tell)
+
+    def _run(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
+        self._forget(0)
+        left = [_Part(0, len(steps))]  # the next one last
+        while left:
+            part = left.pop()
+            segment = self._plan(steps, part)
+            if segment.stop < part.end:
+                left.append(part._replace(start=segment.stop, attempts=0))
+            try:
+                self._write(steps, segment, tell)
+            except Changed:
+                self._forget(part.start)
+                if part.attempts < _ATTEMPTS:
+                    left.append(part._replace(end=segment.stop, attempts=part.attempts + 1))
+                else:
+                    self._isolate(steps, segment, left, tell)
+            except RowError:
+                self._isolate(steps, segment, left, tell)
+
+    def _forget(self, start: int) -> None:
+        """The database has changed: what it said before no longer counts."""
+        self._answers = {}
+        self._foreseen = start
+
+    def _plan(self, steps: Sequence[Step], part: _Part) -> _Segment:
+        """Plan steps until memory cannot tell what the next one would see."""
+        segment = _Segment(part.start, is_single=part.is_single or self._writer is None)
+        state = BatchState(self._answers, folds_text=self._resolver.folds_text)
+        for index in range(part.start, part.end):
+            if index >= self._foreseen:
+                self._foresee(steps, index, part.end)
+            try:
+                result = self._plan_one(steps, index, state)
+                if isinstance(result, Plan) and not self._absorb(segment, state, steps[index], result):
+                    break
+            except RowError as error:
+                result = error
+            except Barrier:
+                if segment.changing:
+                    break
+                result, segment.stands_alone = None, True  # nothing to write first: the database itself must be asked
+            segment.results.append(result)
+            if segment.stands_alone:
+                break
+        self._adapt(segment, part.end)
+        return segment
+
+    def _absorb(self, segment: _Segment, state: BatchState, step: Step, plan: Plan) -> bool:
+        """Let later steps see a plan; False if it cannot be written together with those before."""
+        if not plan.changes:
+            return True
+        stands_alone = segment.is_single or self._stands_alone(state, step, plan)
+        if stands_alone and segment.changing:
+            return False
+        if not stands_alone:
+            state.absorb(plan.changes)
+        segment.changing.append(segment.stop)
+        segment.stands_alone = stands_alone
+        return True
+
+    def _stands_alone(self, state: BatchState, step: Step, plan: Plan) -> bool:
+        given = {attname for action in step.actions for attname in action.values}
+        while True:
+            try:
+                return state.stands_alone(plan.changes, given)
+            except Unanswered as unanswered:
+                self._resolver.answer(unanswered.question, self._answers)
+
+    def _adapt(self, segment: _Segment, end: int) -> None:
+        """Look as far ahead as the last segment was long: answers are worth nothing after the next write."""
+        if segment.stop < end:
+            self._window = max(_AT_LEAST, min(self._size, 2 * len(segment.results)))
+        else:
+            self._window = min(self._size, 4 * self._window)
+
+    def _plan_one(self, steps: Sequence[Step], index: int, state: BatchState) -> Result:
+        step = steps[index]
+        if step.is_idle:
+            return None
+        while True:
+            try:
+                return step.plan(State(state))
+            except Unanswered as unanswered:
+                try:
+                    self._answer(unanswered.question, steps, index, state)
+                except RowError as error:
+                    return error
+            except (RowError, Wait) as refused:
+                return refused
+
+    def _answer(self, question: Question, steps: Sequence[Step], index: int, state: BatchState) -> None:
+        """Ask the database, and with it what the next steps want to know."""
+        kind = type(question)
+        reach = self._reach.get(kind, self._size)
+        questions = {question: None}
+        for step in steps[index + 1 : min(self._foreseen, index + 1 + reach)]:
+            if step.is_idle:
+                continue
+            try:
+                step.plan(State(state))
+            except Unanswered as unanswered:
+                questions[unanswered.question] = None
+            except (RowError, Wait, Barrier):
+                continue
+        self._together.answer(questions, self._answers)
+        # To plan ahead is worth its time only where many steps ask what can be answered together.
+        is_worth_it = question in self._answers and len(questions) * 4 > reach
+        self._reach[kind] = min(self._size, reach * 2 + _AT_LEAST) if is_worth_it else reach // 4
+        if question not in self._answers:
+            self._resolver.answer(question, self._answers)
+
+    def _foresee(self, steps: Sequence[Step], index: int, end: int) -> None:
+        """Ask together what the next steps will surely want to know."""
+        self._foreseen = min(end, index + self._window)
+        ahead = [step for step in steps[index : self._foreseen] if not step.is_idle]
+        for _ in range(_WAVES):
+            asked: dict[Question, None] = {}
+            curious = []
+            for step in ahead:
+                questions = [one for one in step.likely_questions(self._answers) if one not in self._answers]
+                if questions:
+                    asked.update(dict.fromkeys(questions))
+                    curious.append(step)
+            if not asked:
+                break
+            self._together.answer(asked, self._answers)
+            ahead = curious
+
+    def _write(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> None:
+        """
+        Write a segment, and keep account of it.
+
+        Raises:
+            RowError, Changed: It cannot be written so. Nothing was.
+        """
+        if segment.stands_alone:
+            self._write_last_alone(steps, segment, tell)
+            return
+        written = Written({}, ())
+        if segment.changing:
+            assert self._writer is not None  # without one, the first step that changes something stands alone
+            plans: list[Any] = [segment.results[index - segment.start] for index in segment.changing]
+            written = self._writer.write([change for plan in plans for change in plan.changes], self._seen)
+            self._forget(segment.stop)
+        self._keep_account(steps, segment, segment.stop, written, tell)
+
+    def _seen(self, target: ObjectId) -> Mapping[str, object]:
+        """Give an object as the database had it when it was asked."""
+        return self._answers.get(Stored(target)) or {}
+
+    def _write_last_alone(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> None:
+        last = segment.stop - 1
+        self._keep_account(steps, segment, last, Written({}, ()), tell)
+        plan = segment.results[-1]
+        self._alone(steps[last], plan if isinstance(plan, Plan) else None)
+        tell()
+        self._forget(segment.stop)
+
+    def _isolate(self, steps: Sequence[Step], segment: _Segment, left: list[_Part], tell: Callable[[], None]) -> None:
+        """Halve what the database refused; blame the row that is left (the architecture calls this isolating)."""
+        if len(segment.changing) > _FEW:
+            middle = segment.changing[len(segment.changing) // 2]
+            left += [_Part(middle, segment.stop), _Part(segment.start, middle)]
+            return
+        if len(segment.changing) > 1:
+            left.append(_Part(segment.start, segment.stop, is_single=True))
+            return
+        guilty = segment.changing[0]
+        self._keep_account(steps, segment, guilty, Written({}, ()), tell)
+        self._alone(steps[guilty], None)
+        tell()
+        self._forget(guilty + 1)
+        if guilty + 1 < segment.stop:
+            left.append(_Part(guilty + 1, segment.stop))
+
+    def _keep_account(
+        self, steps: Sequence[Step], segment: _Segment, stop: int, written: Written, tell: Callable[[], None]
+    ) -> None:
+        """Say to the steps before stop how they ended."""
+        for step, result in zip(steps[segment.start : stop], segment.results, strict=False):
+            if result is None:
+                step.idle()
+            elif isinstance(result, Plan):
+                step.applied(result, Written(written.keys, result.changes))
+            elif isinstance(result, RowError):
+                step.failed(result)
+            else:
+                step.waits(result)
+            tell()

@@ -1,0 +1,125 @@
+"""Opening: what a run needs is found, opened and checked before anything is written. Part of the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from django.apps import apps
+from django.db import connections, router
+from django.db.models import Model
+
+from nsync.decode.compiling import check_model, check_names, compile_layout
+from nsync.decode.decoder import Decoder
+from nsync.errors import ConfigError
+from nsync.fields import concrete_model
+from nsync.identities import Identities
+from nsync.models import ExternalKeyMapping, ExternalSystem
+from nsync.options import SyncOptions
+from nsync.read.base import Source, open_source
+from nsync.read.streams import check_read_once
+from nsync.run import Task
+
+
+@dataclass(frozen=True)
+class Input:
+    """One source, and what it is synced to."""
+
+    source: str | Path | BinaryIO | TextIO  # a path, "-" for standard input, or an open file
+    model: type[Model] | str  # a model, or its "app.Model"
+    system: str  # name of the external system
+
+
+def find_model(given: type[Model] | str) -> type[Model]:
+    """
+    Give a model that exists and whose objects can be written (rule C6).
+
+    Raises:
+        ConfigError: There is none of this name, or it cannot be written.
+    """
+    if not isinstance(given, str):
+        check_model(given)
+        return given
+    label, _, name = given.partition(".")
+    try:
+        config = apps.get_app_config(label)
+    except LookupError:
+        labels = ", ".join(sorted(config.label for config in apps.get_app_configs()))
+        raise ConfigError(f"there is no app {label!r}; there are {labels}") from None
+    try:
+        model = config.get_model(name)
+    except LookupError:
+        names = ", ".join(sorted(model.__name__ for model in config.get_models())) or "none"
+        raise ConfigError(f"app {label!r} has no model {name!r}; there are {names}") from None
+    check_model(model)
+    return model
+
+
+def check_systems(inputs: Sequence[Input], options: SyncOptions, identities: Identities) -> None:
+    """Rule C6: raise ConfigError for an unknown system, if it is not to be created."""
+    length = ExternalSystem._meta.get_field("name").max_length or 0
+    for given in inputs:
+        if not given.system.strip() or len(given.system) > length:
+            raise ConfigError(f"the name of an external system has 1 to {length} characters: {given.system!r}")
+        if not options.create_external_system and not identities.system(given.system):
+            names = ", ".join(_systems(identities.using)) or "none"
+            raise ConfigError(
+                f"there is no external system {given.system!r}; there are {names}. "
+                "Create it in the admin, or leave out --no-create-external-system"
+            )
+
+
+def _systems(using: str) -> list[str]:
+    return list(ExternalSystem._base_manager.using(using).order_by("name").values_list("name", flat=True))
+
+
+def open_tasks(
+    inputs: Sequence[Input], models: Sequence[type[Model]], options: SyncOptions, using: str, stack: ExitStack
+) -> list[Task]:
+    """Open every source and compile every header before anything is written."""
+    check_read_once(given.source for given in inputs)
+    sources: list[Source] = []
+    for given in inputs:
+        source = open_source(given.source, options)
+        stack.callback(source.close)
+        sources.append(source)
+    check_names(options, [source.header for source in sources])
+    systems = {*_systems(using), *(given.system for given in inputs)}
+    tasks = []
+    for number, (given, model, source) in enumerate(zip(inputs, models, sources, strict=True)):
+        try:
+            layout = compile_layout(model, source.header, given.system, systems, options)
+        except ConfigError as error:
+            raise ConfigError(" ".join([f"{source.name}: {error}", *map("({})".format, source.notes)])) from None
+        tasks.append(Task(number, source, model, given.system, Decoder(layout)))
+    return tasks
+
+
+def choose_database(models: Sequence[type[Model]], options: SyncOptions) -> str:
+    """Rule T9: one alias for target models and mappings."""
+    using = options.database or router.db_for_write(ExternalKeyMapping)
+    if using not in connections:
+        raise ConfigError(f"--database: there is no {using!r}; there are {', '.join(connections)}")
+    for model in models:
+        chosen = router.db_for_write(model)
+        if not options.database and chosen != using:
+            raise ConfigError(
+                f"the router sends {model._meta.label} to {chosen!r} and the mappings to {using!r}; "
+                "both must be in one database: say which with --database"
+            )
+        for needed in (model, ExternalKeyMapping):
+            if not router.allow_migrate_model(using, needed):
+                raise ConfigError(f"{needed._meta.label} is not in database {using!r}; choose another --database")
+    return using
+
+
+def property_columns(tasks: Sequence[Task]) -> dict[type[Model], tuple[str, ...]]:
+    """Give the property columns of a run by model."""
+    found: dict[type[Model], dict[str, None]] = {}
+    for task in tasks:
+        names = found.setdefault(concrete_model(task.model), {})
+        names.update((column.name, None) for column in task.decoder.layout.properties)
+    return {model: tuple(names) for model, names in found.items() if names}

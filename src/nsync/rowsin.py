@@ -1,0 +1,130 @@
+"""RowsIn: some columns hold one of many combinations of values; in as few statements as the database allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import BooleanField, F, Func, Lookup
+
+from nsync.fields import is_text
+
+_AT_ONCE = 1_000  # combinations in one statement where each value is a parameter
+_AT_ONCE_AS_ONE = 20_000  # … and where all of them are one
+_TEXT_AT_ONCE = 1_000_000  # characters in one statement: MariaDB and MySQL limit its length, by default to 16 MB
+
+
+def slices(rows: Sequence[tuple[object, ...]], fields: Sequence[Any], using: str) -> Iterator[Sequence[Any]]:
+    """Give combinations of values in groups that one statement can take."""
+    size = _AT_ONCE_AS_ONE
+    if not _is_one_parameter(fields, rows, using):
+        limit = connections[using].features.max_query_params or _AT_ONCE
+        # The statement has a few parameters more: systems, content types, empty values.
+        size = max(min(_AT_ONCE, (limit - 20) // max(len(fields), 1)), 1)
+    part: list[tuple[object, ...]] = []
+    length = 0
+    for row in rows:
+        part.append(row)
+        length += sum(len(value) for value in row if isinstance(value, str))
+        if len(part) == size or length > _TEXT_AT_ONCE:
+            yield part
+            part, length = [], 0
+    if part:
+        yield part
+
+
+def _is_one_parameter(fields: Sequence[Any], rows: Sequence[tuple[object, ...]], using: str) -> bool:
+    """Whether all values can be one parameter: an array for PostgreSQL, JSON for SQLite."""
+    vendor = connections[using].vendor
+    if vendor == "postgresql":
+        return all(array_type(field, connections[using]) for field in fields)
+    # JSON has text and numbers; SQLite reads the digits of floating point numbers not always to the last bit.
+    return vendor == "sqlite" and all(type(value) in (int, str, UUID) for row in rows for value in row)
+
+
+def array_type(field: Any, connection: Any) -> str:
+    """Give the type of an array's items on PostgreSQL, "" if its values need more than a cast."""
+    while field.remote_field is not None:
+        field = field.target_field
+    # Not the size of the column: to it, PostgreSQL would cut text and round numbers without a word.
+    kind = "text" if is_text(field) else str(field.cast_db_type(connection) or "")
+    return kind.partition("(")[0] if kind.startswith("numeric") else kind
+
+
+class _Columns(Func):
+    """Some columns side by side: ``a`` or ``(a, b)``."""
+
+    output_field = BooleanField()  # nobody asks; an expression must have one
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        """Give the columns, and the parameters that they need: none, but for paths through expressions."""
+        parts = [compiler.compile(expression) for expression in self.source_expressions]
+        names = ", ".join(sql for sql, _ in parts)
+        return names if len(parts) == 1 else f"({names})", [value for _, params in parts for value in params]
+
+
+class RowsIn(Lookup):
+    """
+    A condition: the columns hold one of these combinations of values.
+
+    A lookup, not a mere expression: Django would compare that with true, and SQLite and MariaDB then use no index.
+
+    Args:
+        paths: Names of columns, as in a filter.
+        fields: The field that compares each of them: of a foreign key, its target.
+        rows: One value for each path; not more than `slices` gives.
+    """
+
+    prepare_rhs = False
+
+    def __init__(self, paths: Sequence[str], fields: Sequence[Any], rows: Sequence[tuple[object, ...]]) -> None:
+        super().__init__(_Columns(*map(F, paths)), rows)
+        self._fields = fields
+        self._rows = rows
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # no template
+        """Compare with a list of parameters."""
+        names, before = self._left(compiler)
+        given = [value for row in self._prepared(connection) for value in row]
+        if len(self._fields) == 1:
+            return f"{names} IN ({', '.join(['%s'] * len(given))})", [*before, *given]
+        one = f"({', '.join(['%s'] * len(self._fields))})"
+        rows = ", ".join([one] * len(self._rows))
+        values = f"VALUES {rows}" if connection.vendor == "sqlite" else rows
+        return f"{names} IN ({values})", [*before, *given]
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        """Compare with one parameter, a JSON array, if that has the types."""
+        if not _is_one_parameter(self._fields, self._rows, connection.alias):
+            return self.as_sql(compiler, connection)
+        names, before = self._left(compiler)
+        rows = self._prepared(connection)
+        if len(self._fields) == 1:
+            return f"{names} IN (SELECT value FROM json_each(%s))", [*before, json.dumps([row[0] for row in rows])]
+        values = ", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(self._fields)))
+        return f"{names} IN (SELECT {values} FROM json_each(%s))", [*before, json.dumps(rows)]
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        """Compare with one array for each column."""
+        if not _is_one_parameter(self._fields, self._rows, connection.alias):
+            return self.as_sql(compiler, connection)
+        names, before = self._left(compiler)
+        arrays = [list(column) for column in zip(*self._prepared(connection), strict=True)]
+        places = [f"%s::{array_type(field, connection)}[]" for field in self._fields]
+        if len(arrays) == 1:
+            return f"{names} = ANY({places[0]})", [*before, *arrays]
+        return f"{names} IN (SELECT * FROM unnest({', '.join(places)}))", [*before, *arrays]
+
+    def _left(self, compiler: Any) -> tuple[str, list[Any]]:
+        names, params = compiler.compile(self.lhs)
+        return names, list(params)
+
+    def _prepared(self, connection: Any) -> list[list[Any]]:
+        columns = [
+            [field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True) for value in column]
+            for field, column in zip(self._fields, zip(*self._rows, strict=True), strict=True)
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
