@@ -1,0 +1,39 @@
+"""Memory is that of one batch, however long the file: whole runs, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# It takes a minute or two, as the public files do; the database has no part in what is measured.
+pytestmark = [pytest.mark.realdata, pytest.mark.database("sqlite")]
+
+SHORT, LONG = 20_000, 200_000
+ALLOWED = 30 * 1024  # KB; of them some ten are one byte a row, and what Python and SQLite keep for reuse
+
+
+def run(folder: Path, count: int) -> dict[str, Any]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "tests.streaming_run", str(folder), str(count)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process")
+def test_a_file_ten_times_as_long_needs_no_more_memory(tmp_path: Path) -> None:
+    """The file is new, then unchanged; both are synced as everybody syncs: in one transaction, with no option."""
+    short, long = run(tmp_path, SHORT), run(tmp_path, LONG)
+
+    for count, found in ((SHORT, short), (LONG, long)):
+        assert (found["new"]["outcomes"], found["again"]["outcomes"]) == ({"created": count}, {"unchanged": count})
+        assert found["new"]["engine"] == "bulk"
+    assert long["new"]["peak"] - short["new"]["peak"] < ALLOWED
+    assert long["again"]["peak"] - short["again"]["peak"] < ALLOWED
