@@ -376,3 +376,12 @@ def test_objects_by_request_go_row_by_row(sync_text: Sync) -> None:
 
     assert (report.engine, report.sources[0].engine_reasons) == ("objects", ())
     assert not any("because" in line for line in summary(report))
+
+
+def test_a_policy_that_walks_its_actions_is_named_as_the_reason(sync_text: Sync) -> None:
+    """T10, P1; and it cannot be had in bulk."""
+    report = sync_text(_BY_NAME.format("cu*", 40), policy=OldPolicy)
+
+    assert any("the policy applies its actions one by one" in line for line in summary(report))
+    with pytest.raises(ConfigError, match="--engine bulk: the policy applies its actions one by one; use auto"):
+        sync_text(_BY_NAME.format("cu*", 40), policy=OldPolicy, engine="bulk")
