@@ -105,7 +105,9 @@ class Photographer:
     """
 
     def __init__(self, models: Collection[str]) -> None:
-        named = [apps.get_model("testapp", name) for name in models]
+        # A proxy has no table of its own.
+        found = (apps.get_model("testapp", name)._meta.concrete_model for name in models)
+        named: list[type[Model]] = list(dict.fromkeys(model for model in found if model is not None))
         between = {relation.remote_field.through for model in named for relation in model._meta.local_many_to_many}
         hidden = [model for model in between if model._meta.auto_created]
         every = [*named, *sorted(hidden, key=lambda model: model._meta.label)]

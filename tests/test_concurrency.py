@@ -153,17 +153,19 @@ def test_related_objects_are_read_again_too(sync_text: Sync, bruce: Person) -> N
 @pytest.mark.database(
     "postgresql"
 )  # InnoDB keeps a lock when it rolls back to a savepoint, so that the next try succeeds
-def test_an_object_that_never_keeps_still_is_a_row_error(sync_text: Sync, bruce: Person) -> None:
+@pytest.mark.parametrize(("engine", "attempts"), [("objects", 5), ("bulk", 11)])  # in a batch five times, and alone
+def test_an_object_that_never_keeps_still_is_a_row_error(
+    sync_text: Sync, bruce: Person, engine: str, attempts: int
+) -> None:
     """T8: after a few attempts; the rows after it are applied."""
     ages = iter(range(100))
 
     def change() -> None:
         update(bruce, age=next(ages))()
 
-    with meanwhile(change, "testapp_person", times=5):
-        report = sync_text(
-            "action_flags,match_on,first_name,last_name\nu*,first_name,Bruce,W\nc,first_name,Dick,G\n", on_error="skip"
-        )
+    text = "action_flags,match_on,first_name,last_name\nu*,first_name,Bruce,W\nc,first_name,Dick,G\n"
+    with meanwhile(change, "testapp_person", times=attempts):
+        report = sync_text(text, on_error="skip", engine=engine)
 
     assert codes(report) == [(2, "refused", "")]
     assert outcomes(report) == {"failed": 1, "created": 1}
