@@ -54,6 +54,7 @@ def test_engines_agree(name: str, policy: str) -> None:
     check(with_policy(example, policy), MODELS[world], EVERY)
 
 
+@pytest.mark.database("sqlite")  # row by row the database has no part in it
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_receivers_hear_the_same(name: str, policy: str) -> None:
@@ -62,6 +63,7 @@ def test_receivers_hear_the_same(name: str, policy: str) -> None:
     check(with_policy(example, policy), MODELS[world], AUTO, listens=True)
 
 
+@pytest.mark.database("sqlite")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_engines_agree_under_a_policy_that_walks(name: str) -> None:
     """P1, T1: a policy as projects wrote them for django-nsync 0.4."""
