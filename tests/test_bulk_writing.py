@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import django
 import pytest
 from django.db import connection
 
@@ -112,7 +113,10 @@ def test_defaults_of_the_database_are_left_to_it(sync_text: Sync) -> None:
     assert not DbDefault.objects.filter(created=None).exists()
     assert len(inserts) == 2
     columns = [insert.sql.partition("VALUES")[0] for insert in inserts]
-    assert ["doubled" in names or "created" in names for names in columns] == [False, False]
+    assert ["doubled" in names for names in columns] == [False, False]
+    # Before 6.1, Django's bulk_create names the column all the same, and gives the default's own expression.
+    is_named = TEST_DATABASE == "mariadb" and django.VERSION < (6, 1)
+    assert is_named or ["created" in names for names in columns] == [False, False]
 
 
 def test_columns_that_the_database_computes_follow_in_bulk(sync_text: Sync) -> None:
