@@ -73,6 +73,13 @@ def empty_text(field: Any) -> object:
     return "" if value is None else value
 
 
+def held_field(field: Any) -> Any:
+    """Give the field whose values a field holds: a foreign key holds what it points to, any other its own."""
+    while field.remote_field is not None:
+        field = field.target_field
+    return field
+
+
 def is_exact_text(field: Any) -> bool:
     """
     Whether the field holds text that compares exactly (rule I3).
@@ -141,8 +148,7 @@ def _django_class(field: Any) -> type | None:
 @cache
 def is_plain(field: Any) -> bool:
     """Whether a value of the field is the same after it was written and read, and compares as in the database."""
-    while field.remote_field is not None:  # a foreign key holds what it points to
-        field = field.target_field
+    field = held_field(field)
     if not isinstance(field, _PLAIN_CLASSES) or not is_untouched(field):
         return False
     if field.get_lookup("exact") not in (Exact, IntegerFieldExact):
@@ -155,8 +161,7 @@ def is_plain(field: Any) -> bool:
 @cache
 def types_taken_as_they_are(field: Any) -> frozenset[type]:
     """Give the types of values that Django hands to the database driver unchanged; for all others, ask the field."""
-    while field.remote_field is not None:
-        field = field.target_field
+    field = held_field(field)
     if not is_untouched(field):
         return frozenset()
     if isinstance(field, models.BooleanField):

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import BooleanField, F, Func, Lookup
 
-from nsync.fields import is_text
+from nsync.fields import held_field, is_text
 
 _AT_ONCE = 1_000  # combinations in one statement where each value is a parameter
 _AT_ONCE_AS_ONE = 20_000  # … and where all of them are one
@@ -47,8 +47,7 @@ def _is_one_parameter(fields: Sequence[Any], rows: Sequence[tuple[object, ...]],
 
 def array_type(field: Any, connection: Any) -> str:
     """Give the type of an array's items on PostgreSQL, "" if its values need more than a cast."""
-    while field.remote_field is not None:
-        field = field.target_field
+    field = held_field(field)
     # Not the size of the column: to it, PostgreSQL would cut text and round numbers without a word.
     kind = "text" if is_text(field) else str(field.cast_db_type(connection) or "")
     return kind.partition("(")[0] if kind.startswith("numeric") else kind

@@ -9,14 +9,13 @@ from django.db.models import Model, QuerySet, sql
 from django.db.models.deletion import Collector
 
 from nsync.changes import ObjectId
+from nsync.fields import held_field
 from nsync.rowsin import RowsIn, slices
 
 
 def objects_with(model: type[Model], keys: Sequence[object], using: str) -> Iterator[QuerySet[Model]]:
     """Give the objects with these primary keys, in as many querysets as there must be."""
-    field: Any = model._meta.pk
-    while field.remote_field is not None:
-        field = field.target_field
+    field = held_field(model._meta.pk)
     for part in slices([(key,) for key in keys], [field], using):
         yield model._base_manager.using(using).filter(RowsIn(["pk"], [field], part))
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from nsync.apply.fold import Keys, Update, known
 from nsync.apply.statements import prepared
 from nsync.changes import ObjectId
-from nsync.fields import field_of, is_refilled, is_stamped, is_untouched
+from nsync.fields import field_of, is_refilled, is_stamped
 
 # Not bulk_update(): it renders one CASE WHEN per row and field, slower than save() in a loop.
 
@@ -28,11 +28,10 @@ def update_objects(model: type[Model], updates: Mapping[ObjectId, Update], keys:
     refilled = [field for field in model._meta.concrete_fields if is_refilled(field)]
     groups: dict[tuple[Any, ...], list[list[Any]]] = {}
     for target, update in updates.items():
-        values = {field_of(model, name): known(value, keys) for name, value in update.after.items()}
-        values |= _refill(model, refilled, update, values)
-        values |= _as_assigned(model, values)
         if not update.after:  # a changed property in a dry run, which calls no setter (rule O4)
             continue
+        values = {field_of(model, name): known(value, keys) for name, value in update.after.items()}
+        values |= _refill(model, refilled, update, values)
         pk = known(target.pk, keys)
         if any(_needs_django(field, value) for field, value in values.items()):
             named = {field.name: value for field, value in values.items()}
@@ -61,17 +60,6 @@ def _refill(model: type[Model], refilled: list[Any], update: Update, values: Map
         for name, value in {**update.stored, **{field.attname: value for field, value in values.items()}}.items():
             setattr(instance, name, value)
     return {field: field.pre_save(instance, add=False) for field in refilled}
-
-
-def _as_assigned(model: type[Model], values: Mapping[Any, object]) -> dict[Any, object]:
-    """Give what fields of a project's own make of a value that is assigned to an object."""
-    own = [field for field in values if not is_untouched(field)]
-    if not own:
-        return {}
-    instance = model()
-    for field in own:
-        setattr(instance, field.attname, values[field])
-    return {field: getattr(instance, field.attname) for field in own}
 
 
 def _needs_django(field: Any, value: object) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import IntegerField, Model, Q
 from nsync.actions import Relation
 from nsync.changes import KeyMapping, ObjectId
 from nsync.errors import RowError
-from nsync.fields import attnames, children, concrete_model, is_text
+from nsync.fields import attnames, children, concrete_model, held_field, is_text
 from nsync.models import ExternalKeyMapping
 from nsync.plan.cascade import emptied_by, takers
 from nsync.plan.paths import final_field
@@ -139,7 +139,7 @@ class Together:
             own[steps[0].attname] if steps and len(steps) == 1 else len(names) + extra.index(path)
             for path, steps in zip(paths, columns, strict=True)
         ]
-        fields = [_compared(final_field(model, path)) for path in paths]
+        fields = [held_field(final_field(model, path)) for path in paths]
         pk_place = own[model._meta.pk.attname]
         holdable = [row for row in rows if all(map(self._can_hold, fields, row))]
         for part in slices(holdable, fields, self.using):
@@ -162,7 +162,7 @@ class Together:
 
     def _folds(self, field: Any) -> bool:
         """Whether the database finds more by this column than Python would: then it is asked for each object."""
-        return self._resolver.folds_text and is_text(_compared(field))
+        return self._resolver.folds_text and is_text(held_field(field))
 
     def _with_properties(
         self, model: type[Model], names: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -265,7 +265,7 @@ class Together:
         related = concrete_model(relation.related_model)
         wanted: dict[object, set[ObjectId]] = {question.target.pk: set() for question in questions}
         source, target = f"{relation.through_source}__pk", f"{relation.through_target}__pk"
-        field = _compared(questions[0].target.model._meta.pk)
+        field = held_field(questions[0].target.model._meta.pk)
         for part in slices([(pk,) for pk in wanted], [field], self.using):
             rows = relation.through._base_manager.using(self.using).filter(RowsIn([source], [field], part))
             for own, other in rows.values_list(source, target):
@@ -304,7 +304,7 @@ class Together:
 
     def _drop_held(self, field: Any, alone: dict[ObjectId, CascadeOf], answers: Answers) -> None:
         """Take out the objects that a foreign key points to."""
-        target_field = _compared(field)
+        target_field = held_field(field)
         held: dict[object, ObjectId] = {}
         for target in alone:
             value = answers[Stored(target)][field.target_field.attname]
@@ -314,13 +314,6 @@ class Together:
             rows = field.model._base_manager.using(self.using).filter(RowsIn([field.attname], [target_field], part))
             for value in rows.values_list(field.attname, flat=True).distinct():
                 alone.pop(held[value], None)
-
-
-def _compared(field: Any) -> Any:
-    """Give the field that prepares values for a comparison: a foreign key holds what it points to."""
-    while field.remote_field is not None:
-        field = field.target_field
-    return field
 
 
 def _grouped(items: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
