@@ -38,7 +38,7 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) .tox build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) benchmarks/.venvs .tox build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

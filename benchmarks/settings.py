@@ -1,14 +1,33 @@
-"""Django settings of the benchmarks: those of the tests, with a database that several processes can open."""
+"""
+Django settings of the workloads. ``NSYNC_BENCH_DATABASE`` and ``NSYNC_BENCH_NAME`` say where.
+
+They also serve django-nsync 0.4 and django-import-export, in virtual environments of their own.
+"""
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
-from tests.settings import *  # noqa: F403  # all of them
-from tests.settings import DATABASES
+from tests.services import database_settings
+
+_DATABASE = os.environ["NSYNC_BENCH_DATABASE"]
+_NAME = os.environ["NSYNC_BENCH_NAME"]
+
+SECRET_KEY = "only for benchmarks"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "benchmarks.app",
+    *(["nsync"] if find_spec("nsync") else []),
+    *(["import_export"] if find_spec("import_export") else []),
+]
 
 # Django creates the database under the name for tests; the processes that measure are told that name.
-DATABASES["default"] |= {
-    "NAME": os.environ.get("NSYNC_BENCH_NAME", DATABASES["default"]["NAME"]),
-    "TEST": {**DATABASES["default"].get("TEST", {}), "NAME": os.environ.get("NSYNC_BENCH_NAME")},
+_SETTINGS = database_settings(_DATABASE)
+DATABASES = {
+    "default": {**_SETTINGS, "NAME": _NAME, "TEST": {**_SETTINGS.get("TEST", {}), "NAME": _NAME}}  # type: ignore[dict-item]
 }
+if _DATABASE == "mariadb":
+    DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4", "local_infile": True}  # the plain SQL loads its file so
