@@ -37,9 +37,9 @@ class Variant(NamedTuple):
 
 
 REFERENCE = Variant("objects", 5_000)
-AUTO = (Variant("auto", 5_000), Variant("auto", 2))
+AUTO = tuple(Variant("auto", size) for size in (5_000, 2, 7))
 BULK = tuple(Variant("bulk", size) for size in (1, 2, 7, 5_000))
-EVERY = (*BULK, AUTO[0])
+EVERY = (*BULK, *AUTO)
 
 
 class Ref(NamedTuple):
@@ -68,7 +68,7 @@ class File(NamedTuple):
     """One source."""
 
     model: str
-    text: str
+    text: str | bytes
     system: str = "HR"
 
 
@@ -93,7 +93,7 @@ class Example:
         for number, run in enumerate(self.runs, start=1):
             lines.append(f"run {number}: policy {run.policy}, {dict(run.options)}")
             for file in run.files:
-                lines += [f"  {file.system} {file.model}:", *(f"    {line}" for line in file.text.splitlines())]
+                lines += [f"  {file.system} {file.model}:", *(f"    {line!s}" for line in file.text.splitlines())]
         return "\n".join(lines)
 
 
@@ -247,13 +247,17 @@ def _heard() -> Iterator[list[str]]:
 
 
 def _run(run: Run, variant: Variant) -> Told:
-    inputs = [Input(io.StringIO(file.text), f"testapp.{file.model}", file.system) for file in run.files]
+    inputs = [Input(_opened(file.text), f"testapp.{file.model}", file.system) for file in run.files]
     options = SyncOptions(**{**run.options, "engine": variant.engine, "batch_size": variant.batch_size})
     try:
         report = sync_all(inputs, options=options, policy=POLICIES[run.policy])
     except NsyncError as error:
         return Told(type(error).__name__)
     return _told(report)
+
+
+def _opened(text: str | bytes) -> io.StringIO | io.BytesIO:
+    return io.BytesIO(text) if isinstance(text, bytes) else io.StringIO(text)
 
 
 def _told(report: Report) -> Told:

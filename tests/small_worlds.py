@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.crowded_worlds import CROWDED
 from tests.pictures import EXPLICIT_UUIDS
 from tests.strategies import KEYS, NULL, Kind, Sheet, World
 from tests.worlds import COMPANIES, HOUSES, IDS, NAMES, PEOPLE, PERSONS, TAGS, TOWNS
@@ -272,4 +273,5 @@ WORLDS = {
     "money": MONEY,
     "oddities": ODDITIES,
     "own code": OWN_CODE,
+    **CROWDED,
 }

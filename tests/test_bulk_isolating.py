@@ -43,15 +43,16 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("engine", ["bulk", "columns"])
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize(("cells", "code"), [(_TAKEN, "unique"), (_NEGATIVE, "check")], ids=["unique", "check"])
 def test_just_the_bad_rows_among_new_ones_fail(
-    sync_text: Sync, taken: Stock, cells: dict[str, str], code: str, bad: Collection[int]
+    sync_text: Sync, taken: Stock, cells: dict[str, str], code: str, bad: Collection[int], engine: str
 ) -> None:
     """T4: the others are applied; each bad row costs a few dozen queries, not one for each row."""
-    report = sync_text(file(bad, cells), Stock, on_error="skip")
+    report = sync_text(file(bad, cells), Stock, on_error="skip", engine=engine)
 
-    assert (outcomes(report), report.engine) == ({"failed": len(bad), "created": MANY - len(bad)}, "bulk")
+    assert (outcomes(report), report.engine) == ({"failed": len(bad), "created": MANY - len(bad)}, engine)
     assert [(line, found) for line, found, _ in codes(report)] == [(number + 2, code) for number in bad]
     assert set(Stock.objects.filter(shelf="A").values_list("article", flat=True)) == {
         str(number) for number in range(MANY) if number not in bad
@@ -60,17 +61,18 @@ def test_just_the_bad_rows_among_new_ones_fail(
     assert report.queries < 50 + 150 * len(bad)
 
 
+@pytest.mark.parametrize("engine", ["bulk", "columns"])
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize(("cells", "code"), [(_TAKEN, "unique"), (_NEGATIVE, "check")], ids=["unique", "check"])
 def test_just_the_bad_rows_among_changes_fail(
-    sync_text: Sync, taken: Stock, cells: dict[str, str], code: str, bad: Collection[int]
+    sync_text: Sync, taken: Stock, cells: dict[str, str], code: str, bad: Collection[int], engine: str
 ) -> None:
     """T4: objects of bad rows stay as they were."""
     sync_text(file((), {}), Stock)
 
-    report = sync_text(file(bad, cells, quantity="2"), Stock, on_error="skip")
+    report = sync_text(file(bad, cells, quantity="2"), Stock, on_error="skip", engine=engine)
 
-    assert (outcomes(report), report.engine) == ({"failed": len(bad), "updated": MANY - len(bad)}, "bulk")
+    assert (outcomes(report), report.engine) == ({"failed": len(bad), "updated": MANY - len(bad)}, engine)
     assert [(line, found) for line, found, _ in codes(report)] == [(number + 2, code) for number in bad]
     untouched = Stock.objects.filter(shelf="A", quantity=1).values_list("article", flat=True)
     assert sorted(map(int, untouched)) == sorted(bad)
@@ -78,10 +80,13 @@ def test_just_the_bad_rows_among_changes_fail(
     assert report.queries < 50 + 150 * len(bad)
 
 
+@pytest.mark.parametrize("engine", ["bulk", "columns"])
 @pytest.mark.parametrize(("cells", "code"), [(_TAKEN, "unique"), (_NEGATIVE, "check")], ids=["unique", "check"])
-def test_rows_that_are_all_bad_all_fail(sync_text: Sync, taken: Stock, cells: dict[str, str], code: str) -> None:
+def test_rows_that_are_all_bad_all_fail(
+    sync_text: Sync, taken: Stock, cells: dict[str, str], code: str, engine: str
+) -> None:
     """T4: each for itself, and nothing is left."""
-    report = sync_text(file(range(MANY), cells), Stock, on_error="skip")
+    report = sync_text(file(range(MANY), cells), Stock, on_error="skip", engine=engine)
 
     assert outcomes(report) == {"failed": MANY}
     assert report.errors == {code: MANY}
@@ -90,6 +95,7 @@ def test_rows_that_are_all_bad_all_fail(sync_text: Sync, taken: Stock, cells: di
     assert report.queries < 25 * MANY
 
 
+@pytest.mark.parametrize("engine", ["bulk", "columns"])
 @pytest.mark.parametrize(
     ("options", "counts", "committed"),
     [
@@ -100,13 +106,13 @@ def test_rows_that_are_all_bad_all_fail(sync_text: Sync, taken: Stock, cells: di
     ],
 )
 def test_a_bad_row_has_the_consequences_that_it_has_row_by_row(
-    sync_text: Sync, taken: Stock, options: dict[str, Any], counts: dict[str, int], committed: bool
+    sync_text: Sync, taken: Stock, options: dict[str, Any], counts: dict[str, int], committed: bool, engine: str
 ) -> None:
     """T4: the rows before it were planned and written, those after it were not, as the outcomes say."""
-    report = sync_text(file([437], _TAKEN), Stock, **options)
+    report = sync_text(file([437], _TAKEN), Stock, engine=engine, **options)
     by_row = sync_text(file([437], _TAKEN), Stock, engine="objects", dry_run=True, **options)
 
-    assert (report.engine, report.committed) == ("bulk", committed)
+    assert (report.engine, report.committed) == (engine, committed)
     assert Stock.objects.count() == (counts["created"] + 1 if committed else 1)
     told = {kind: count for kind, count in outcomes(report).items() if kind != "ignored"}
     assert told == {kind: count for kind, count in counts.items() if kind != "ignored"}
@@ -114,7 +120,10 @@ def test_a_bad_row_has_the_consequences_that_it_has_row_by_row(
         assert outcomes(report) == outcomes(by_row)
 
 
-def test_rows_that_see_a_bad_row_are_planned_as_if_it_were_not_there(sync_text: Sync, taken: Stock) -> None:
+@pytest.mark.parametrize("engine", ["bulk", "columns"])
+def test_rows_that_see_a_bad_row_are_planned_as_if_it_were_not_there(
+    sync_text: Sync, taken: Stock, engine: str
+) -> None:
     """T1: the first two fail; for the third there is then nothing to update, and the fourth creates."""
     text = (
         "external_key,action_flags,match_on,shelf,article,quantity\n"
@@ -125,7 +134,7 @@ def test_rows_that_see_a_bad_row_are_planned_as_if_it_were_not_there(sync_text: 
         "k1,u*,,A,9,9\n"
     )
 
-    report = sync_text(text, Stock, on_error="skip")
+    report = sync_text(text, Stock, on_error="skip", engine=engine)
 
     assert [(line, code) for line, code, _ in codes(report)] == [
         (2, "unique"),

@@ -100,14 +100,14 @@ def test_a_default_that_the_file_does_not_need_is_in_nobodys_way(sync_text: Sync
     """T10: the file gives each number."""
     report = sync_text("action_flags,match_on,title,number\nc,title,A,5\nc,title,B,6\n", Ticket)
 
-    assert (outcomes(report), report.engine, report.sources[0].engine_reasons) == ({"created": 2}, "bulk", ())
+    assert (outcomes(report), report.engine, report.sources[0].engine_reasons) == ({"created": 2}, "columns", ())
 
 
 def test_a_default_that_looks_at_nothing_but_the_clock_is_in_nobodys_way(sync_text: Sync) -> None:
     """T10: nor does one that is made at random."""
     report = sync_text("action_flags,match_on,text\nc,text,A\nc,text,B\n", Journal)
 
-    assert (outcomes(report), report.engine, report.sources[0].engine_reasons) == ({"created": 2}, "bulk", ())
+    assert (outcomes(report), report.engine, report.sources[0].engine_reasons) == ({"created": 2}, "columns", ())
     assert Journal.objects.values("ref").distinct().count() == 2
 
 

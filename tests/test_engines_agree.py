@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from tests.agreed_findings import FINDINGS, PECULIAR
 from tests.agreed_relations import EXAMPLES as AGREED
-from tests.agreeing import AUTO, EVERY, POLICIES, Example, check
+from tests.agreeing import AUTO, EVERY, POLICIES, Example, Variant, check
+from tests.crowded_worlds import CROWDED
 from tests.services import TEST_DATABASE
 from tests.small_worlds import WORLDS
-from tests.strategies import examples
+from tests.strategies import examples, repeated
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +45,17 @@ def test_engines_agree_on_random_files(data: Any, world: str, policy: str) -> No
     """T1."""
     example = data.draw(examples(WORLDS[world], policy))
     check(example, WORLDS[world].models, EVERY if WORLDS[world].is_bulk else AUTO)
+
+
+@pytest.mark.database("sqlite", "postgresql")  # others prove nothing
+@pytest.mark.parametrize("policy", ["basic", "ordered"])
+@pytest.mark.parametrize("world", CROWDED)
+@settings(max_examples=4 * _EXAMPLES, suppress_health_check=_CHECKS, phases=_PHASES)
+@given(data=st.data())
+def test_engines_agree_on_files_that_come_again(data: Any, world: str, policy: str) -> None:
+    """T1: most rows change nothing, and are passed over where the database proves that."""
+    example = data.draw(repeated(WORLDS[world], policy))
+    check(example, WORLDS[world].models, [Variant("auto", size) for size in (2, 3)])
 
 
 @pytest.mark.parametrize("policy", ["basic", "ordered"])

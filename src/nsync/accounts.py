@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from django.db.models import Model
 
 from nsync.actions import Action, Place
 from nsync.apply.base import Written
 from nsync.changes import REASON_CODES, Change, ChangeKind, New, ObjectId, Outcome, OutcomeKind
+from nsync.columns import Decided
 from nsync.errors import Problem, RowError
+from nsync.fields import concrete_model
 from nsync.options import SyncOptions
 from nsync.plan.paths import MAPPINGS
 from nsync.plan.rowplan import Plan, Wait
 from nsync.record.details import ERROR, REASON, WARNING, Details
-from nsync.record.ledger import Ledger
+from nsync.record.ledger import Ledger, number_of
 from nsync.record.report import FieldDiff
 from nsync.rows import Row
 from nsync.waiting import WaitingRoom, name_of
@@ -46,6 +50,7 @@ class Accounts:
         self.writes = False
         self.has_deleted = False
         self.written: set[str] = set()  # labels of the models of which objects were written
+        self.writes_across = False  # objects of another model than the row's own
         self.changed: set[str] | None = None  # names of the objects that were written lately, while somebody listens
         self.diffs: list[FieldDiff] = []
         self.changed_fields: Counter[str] = Counter()
@@ -86,8 +91,10 @@ class Accounts:
         for pending in plan.pending:
             target = _real(pending.target, written)
             self.waiting.add_relation(place, action.row, target, pending)
+        own_model = concrete_model(action.model)
         for change in written.changes:
             self._note_change(change, written)
+            self.writes_across |= change.kind is ChangeKind.UPDATE and change.target.model is not own_model
         return _real(plan.result, written) if plan.result else None
 
     def _note(self, outcome: Outcome) -> None:
@@ -114,6 +121,26 @@ class Accounts:
                 value = written.keys[new] if isinstance(new, New) else new
                 place = change.place
                 self.diffs.append(FieldDiff(place.source, place.line, target, name, change.before.get(name), value))
+
+    def note_columns(self, source: int, ordinals: Sequence[int], decided: Decided, model: type[Model]) -> None:
+        """Keep account of rows that were decided and written by columns."""
+        kinds = bytearray([number_of(OutcomeKind.UNCHANGED)]) * len(ordinals)
+        groups = [(OutcomeKind.CREATED, decided.new.rows), (OutcomeKind.LINKED, decided.linked.rows)]
+        groups += [(OutcomeKind.UPDATED, changed.rows) for changed in decided.changed]
+        for kind, rows in groups:
+            number = number_of(kind)
+            for row in rows:
+                kinds[row] = number
+        self.ledger.note_many(source, ordinals, kinds)
+        if decided.changes_something:
+            self.writes = True
+            self.written |= {model._meta.label, MAPPINGS}
+
+    def note_removed(self, source: int, ordinals: Sequence[int], model: type[Model]) -> None:
+        """Keep account of rows whose objects were deleted, by columns."""
+        self.ledger.note_many(source, ordinals, bytearray([number_of(OutcomeKind.DELETED)]) * len(ordinals))
+        self.writes = self.has_deleted = True
+        self.written |= {model._meta.label, MAPPINGS}
 
     def fail(self, place: Place, row: Row, error: RowError, columns: Mapping[str, str]) -> None:
         """

@@ -30,6 +30,12 @@ class Flags(NamedTuple):
     force: bool = False
 
 
+def kinds_asked(flags: Flags) -> frozenset[Kind]:
+    """Give the kinds of actions that flags ask for."""
+    asked = ((flags.create, Kind.CREATE), (flags.update, Kind.UPDATE), (flags.delete, Kind.DELETE))
+    return frozenset(kind for is_asked, kind in asked if is_asked)
+
+
 class SyncActions(Flags):
     """
     What is asked for when actions are built in code (rule P2).

@@ -117,11 +117,10 @@ class _Conductor:
         self.policy = policy
         with self._blaming_policy("cannot be made:"):
             self._is_walked = is_walked(policy)
-        layouts = [task.decoder.layout for task in self.tasks]
-        engines = [choose_engine(layout, options, is_walked=self._is_walked) for layout in layouts]
+        phases = None if self._is_walked else self._make_policy(()).phases
+        engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
         self.executor = Executor(self.identities, options, property_columns(self.tasks), engines)
-        phases = () if self._is_walked else self._make_policy(()).phases
-        self.run = Run(self.tasks, self.executor, options, self.using, phases, progress)
+        self.run = Run(self.tasks, self.executor, options, self.using, phases or (), progress)
         self.error = ""
         self._was_committed = False
 
@@ -281,6 +280,7 @@ class _Conductor:
             header=task.source.header,
             dialect=task.source.dialect,
             engine=engine.name,
+            engine_hint=engine.hint,
             engine_reasons=engine.reasons,
         )
 

@@ -51,7 +51,7 @@ class Executor:
         self.options = options
         self.engines = engines
         self.accounts = Accounts(options, len(engines))
-        self._resolver = Resolver(identities, properties)
+        self.resolver = Resolver(identities, properties)
         self._identities = identities
         self._writers: dict[bool, Writer] = {}
         self._batches: dict[Engine, Batches] = {}
@@ -103,7 +103,7 @@ class Executor:
                 from nsync.apply.bulk import BulkWriter
 
                 writer = BulkWriter(self._identities)
-            self._batches[engine] = Batches(self._resolver, self._run_alone, writer, self.options.batch_size)
+            self._batches[engine] = Batches(self.resolver, self._run_alone, writer, self.options.batch_size)
         return self._batches[engine]
 
     def _writer_of(self, step: Step) -> Writer:
@@ -148,4 +148,4 @@ class Executor:
             try:
                 return plan_it(State(answers))
             except Unanswered as unanswered:
-                self._resolver.answer(unanswered.question, answers)
+                self.resolver.answer(unanswered.question, answers)

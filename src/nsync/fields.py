@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from types import NoneType
 from typing import Any
@@ -171,6 +172,14 @@ def types_taken_as_they_are(field: Any) -> frozenset[type]:
     if isinstance(field, models.IntegerField):
         return frozenset({int, NoneType})
     return frozenset({str, NoneType} if isinstance(field, models.CharField | models.TextField) else ())
+
+
+def prepared(field: Any, values: Sequence[Any], connection: Any) -> Sequence[Any]:
+    """Give values of a column as the database driver takes them."""
+    taken = types_taken_as_they_are(field)
+    if taken.issuperset(map(type, values)):
+        return values
+    return [value if type(value) in taken else field.get_db_prep_save(value, connection) for value in values]
 
 
 @cache

@@ -12,7 +12,7 @@ DateOrder = Literal["", "dmy", "mdy", "ymd"]
 OnDisplaced = Literal["delete", "keep", "error"]
 OnMissingReference = Literal["warn", "error"]
 OnError = Literal["rollback", "skip", "stop"]
-Engine = Literal["auto", "bulk", "objects"]
+Engine = Literal["auto", "columns", "bulk", "objects"]
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "date_order": get_args(DateOrder),

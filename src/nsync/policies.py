@@ -33,6 +33,18 @@ def _any(action: Action) -> bool:
     return True
 
 
+def kinds_of(phases: Sequence[Phase]) -> list[frozenset[Kind]] | None:
+    """Give the kinds of actions that each phase runs; None if that is not a matter of their kinds."""
+    if tuple(phases) == SyncPolicy.phases:
+        return [frozenset(Kind)]
+    kinds: list[frozenset[Kind]] = []
+    for phase in phases:
+        if not isinstance(phase, Kind):
+            return None
+        kinds.append(frozenset({phase}).difference(*kinds))  # an action belongs to the first phase that takes it
+    return kinds
+
+
 class SyncPolicy:
     """
     Base of all policies. A subclass names `phases`; an action belongs to the first phase that takes it.

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import BooleanField, F, Func, Lookup
+from django.db.models import BooleanField, F, Func, IntegerField, Lookup
 
-from nsync.fields import held_field, is_text
+from nsync.fields import held_field, is_text, prepared
 
 _AT_ONCE = 1_000  # combinations in one statement where each value is a parameter
 _AT_ONCE_AS_ONE = 20_000  # … and where all of them are one
+_IN_JSON = frozenset({int, str, UUID})
 _TEXT_AT_ONCE = 1_000_000  # characters in one statement: MariaDB and MySQL limit its length, by default to 16 MB
 
 
 def slices(rows: Sequence[tuple[object, ...]], fields: Sequence[Any], using: str) -> Iterator[Sequence[Any]]:
     """Give combinations of values in groups that one statement can take."""
+    if not rows:
+        return
     size = _AT_ONCE_AS_ONE
-    if not _is_one_parameter(fields, rows, using):
+    columns = list(zip(*rows, strict=True))
+    if not _is_one_parameter(fields, columns, using):
         limit = connections[using].features.max_query_params or _AT_ONCE
         # The statement has a few parameters more: systems, content types, empty values.
         size = max(min(_AT_ONCE, (limit - 20) // max(len(fields), 1)), 1)
+    if len(rows) <= size and sum(map(_length, columns)) <= _TEXT_AT_ONCE:
+        yield rows
+        return
+    yield from parts_of_text(rows, size)
+
+
+def parts_of_text(rows: Sequence[tuple[object, ...]], size: int) -> Iterator[Sequence[tuple[object, ...]]]:
+    """Give rows in groups of at most so many, and of texts that are not too long for a statement."""
     part: list[tuple[object, ...]] = []
     length = 0
     for row in rows:
         part.append(row)
-        length += sum(len(value) for value in row if isinstance(value, str))
+        length += _length(row)
         if len(part) == size or length > _TEXT_AT_ONCE:
             yield part
             part, length = [], 0
@@ -36,13 +49,26 @@ def slices(rows: Sequence[tuple[object, ...]], fields: Sequence[Any], using: str
         yield part
 
 
-def _is_one_parameter(fields: Sequence[Any], rows: Sequence[tuple[object, ...]], using: str) -> bool:
+def _length(values: Sequence[object]) -> int:
+    """Give the characters of the texts among some values."""
+    return sum(len(value) for value in values if isinstance(value, str))
+
+
+def _is_one_parameter(fields: Sequence[Any], columns: Sequence[Sequence[object]], using: str) -> bool:
     """Whether all values can be one parameter: an array for PostgreSQL, JSON for SQLite."""
     vendor = connections[using].vendor
     if vendor == "postgresql":
         return all(array_type(field, connections[using]) for field in fields)
     # JSON has text and numbers; SQLite reads the digits of floating point numbers not always to the last bit.
-    return vendor == "sqlite" and all(type(value) in (int, str, UUID) for row in rows for value in row)
+    return vendor == "sqlite" and all(_IN_JSON.issuperset(map(type, column)) for column in columns)
+
+
+def can_hold(field: Any, value: object, using: str) -> bool:
+    """Whether a column can hold a number: a database may refuse to compare it with others."""
+    if type(value) is not int or not isinstance(field, IntegerField):
+        return True
+    low, high = connections[using].ops.integer_field_range(field.get_internal_type())
+    return (low is None or low <= value) and (high is None or value <= high)
 
 
 def array_type(field: Any, connection: Any) -> str:
@@ -51,6 +77,27 @@ def array_type(field: Any, connection: Any) -> str:
     # Not the size of the column: to it, PostgreSQL would cut text and round numbers without a word.
     kind = "text" if is_text(field) else str(field.cast_db_type(connection) or "")
     return kind.partition("(")[0] if kind.startswith("numeric") else kind
+
+
+@contextmanager
+def by_index(using: str) -> Iterator[None]:
+    """
+    Have PostgreSQL look many values up by an index, if there is one.
+
+    It would rather read a table of a million rows from end to end for each five thousand of them: it takes an index
+    that is in memory for one on a slow disk (``random_page_cost``).
+
+    Queries: on PostgreSQL two.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('enable_seqscan'), set_config('enable_seqscan', 'off', true)")
+        before = cursor.fetchone()[0]
+        yield  # if it fails, the transaction is at its end, and this with it
+        cursor.execute("SELECT set_config('enable_seqscan', %s, true)", [before])
 
 
 class _Columns(Func):
@@ -82,36 +129,40 @@ class RowsIn(Lookup):
     def __init__(self, paths: Sequence[str], fields: Sequence[Any], rows: Sequence[tuple[object, ...]]) -> None:
         super().__init__(_Columns(*map(F, paths)), rows)
         self._fields = fields
-        self._rows = rows
+        self._columns = list(zip(*rows, strict=True))
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # no template
         """Compare with a list of parameters."""
         names, before = self._left(compiler)
-        given = [value for row in self._prepared(connection) for value in row]
+        columns = self._prepared(connection)
+        given = [value for row in zip(*columns, strict=True) for value in row]
         if len(self._fields) == 1:
             return f"{names} IN ({', '.join(['%s'] * len(given))})", [*before, *given]
         one = f"({', '.join(['%s'] * len(self._fields))})"
-        rows = ", ".join([one] * len(self._rows))
+        rows = ", ".join([one] * len(columns[0]))
         values = f"VALUES {rows}" if connection.vendor == "sqlite" else rows
         return f"{names} IN ({values})", [*before, *given]
 
     def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
         """Compare with one parameter, a JSON array, if that has the types."""
-        if not _is_one_parameter(self._fields, self._rows, connection.alias):
+        if not _is_one_parameter(self._fields, self._columns, connection.alias):
             return self.as_sql(compiler, connection)
         names, before = self._left(compiler)
-        rows = self._prepared(connection)
-        if len(self._fields) == 1:
-            return f"{names} IN (SELECT value FROM json_each(%s))", [*before, json.dumps([row[0] for row in rows])]
+        columns = self._prepared(connection)
+        if len(columns) == 1:
+            return f"{names} IN (SELECT value FROM json_each(%s))", [*before, json.dumps(columns[0])]
         values = ", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(self._fields)))
-        return f"{names} IN (SELECT {values} FROM json_each(%s))", [*before, json.dumps(rows)]
+        return f"{names} IN (SELECT {values} FROM json_each(%s))", [
+            *before,
+            json.dumps(list(zip(*columns, strict=True))),
+        ]
 
     def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
         """Compare with one array for each column."""
-        if not _is_one_parameter(self._fields, self._rows, connection.alias):
+        if not _is_one_parameter(self._fields, self._columns, connection.alias):
             return self.as_sql(compiler, connection)
         names, before = self._left(compiler)
-        arrays = [list(column) for column in zip(*self._prepared(connection), strict=True)]
+        arrays = [list(column) for column in self._prepared(connection)]
         places = [f"%s::{array_type(field, connection)}[]" for field in self._fields]
         if len(arrays) == 1:
             return f"{names} = ANY({places[0]})", [*before, *arrays]
@@ -121,9 +172,5 @@ class RowsIn(Lookup):
         names, params = compiler.compile(self.lhs)
         return names, list(params)
 
-    def _prepared(self, connection: Any) -> list[list[Any]]:
-        columns = [
-            [field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True) for value in column]
-            for field, column in zip(self._fields, zip(*self._rows, strict=True), strict=True)
-        ]
-        return [list(row) for row in zip(*columns, strict=True)]
+    def _prepared(self, connection: Any) -> list[Sequence[Any]]:
+        return [prepared(field, column, connection) for field, column in zip(self._fields, self._columns, strict=True)]

@@ -14,11 +14,13 @@ from django.db import transaction
 from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
+from nsync.bycolumns import ByColumns
 from nsync.decode.decoder import Decoder
 from nsync.errors import RowError, SourceError
 from nsync.executor import Executor
 from nsync.options import SyncOptions
-from nsync.policies import Phase, phase_of, settling_phase
+from nsync.policies import Phase, kinds_of, phase_of, settling_phase
+from nsync.proofs import Proofs
 from nsync.read.base import Source
 from nsync.rows import Row
 from nsync.settling import settle
@@ -74,6 +76,10 @@ class Run:
         self.using = using
         self.phases = phases
         self.last_committed = ""
+        self._kinds = kinds_of(phases) or []
+        self._columns: dict[Task, ByColumns] = {}
+        self._asked: dict[Task, set[Kind]] = {task: set() for task in tasks}  # by rows that were decoded one by one
+        self._proofs: dict[Task, Proofs] = {}
         self._progress = progress
         self._rows_read = 0
         self._bytes_done = 0
@@ -96,13 +102,18 @@ class Run:
         settling = settling_phase(self.phases)
         for number in range(len(self.phases)):
             for task in self.tasks:
-                self._run_source(task, number)
+                if not number or self._is_asked(task, number):
+                    self._run_source(task, number)
+                else:
+                    self._bytes_done += task.source.size
+                    self._show(0)
             if number == settling:
                 with self._boundary(""):
                     settle(self.executor, self.decode)
 
     def _run_source(self, task: Task, number: int) -> None:
-        rows = enumerate(task.source)
+        proofs = self._proofs_of(task)
+        rows = proofs.start(self._kinds[number] if self._kinds else frozenset())
         count = position = 0
         while True:
             batch, error = _read_batch(rows, self.options.batch_size)
@@ -112,17 +123,54 @@ class Run:
             # A whole batch is read before its first row is run: progress is told evenly over its rows.
             step = (task.source.position - position) / max(len(batch), 1)
             positions = (position + round(done * step) for done in range(1, len(batch) + 1))
-            tell = partial(self._tell_next, positions)
             with self._boundary(f"{task.source.name}:{line}"):
-                self.executor.run(self._steps(task, number, batch), tell)
+                try:
+                    self._run_batch(task, number, batch, positions)
+                finally:
+                    self._tell_proved(proofs.note(batch), task.source.position)
                 if error is not None:
                     raise error
             position = task.source.position
             count += len(batch)
             logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
             batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
+        self._tell_proved(proofs.note(()), task.source.position)
         self._bytes_done += task.source.size
         self._bytes_total = self._bytes_total or self._sum_bytes()  # by now the end of a stream may be known
+
+    def _run_batch(self, task: Task, number: int, batch: Sequence[tuple[int, Row]], positions: Iterator[int]) -> None:
+        tell = partial(self._tell_next, positions)
+        if not batch or not self.executor.engines[task.number].writes_columns:
+            self.executor.run(self._steps(task, number, batch), tell)
+            return
+
+        def rest(start: int, stop: int) -> None:
+            self.executor.run(self._steps(task, number, batch[start:stop]), tell)
+
+        def tell_many(count: int) -> None:
+            for _ in range(count):
+                tell()
+
+        self._by_columns(task).run(batch, self._kinds[number], rest, tell_many)
+
+    def _by_columns(self, task: Task) -> ByColumns:
+        if task not in self._columns:
+            executor = self.executor
+            self._columns[task] = ByColumns(task.number, task.decoder, executor.resolver, executor.accounts)
+        return self._columns[task]
+
+    def _proofs_of(self, task: Task) -> Proofs:
+        if task not in self._proofs:
+            is_only = len(self.tasks) == 1
+            self._proofs[task] = Proofs(task.number, task.source, task.decoder, self.executor, is_only=is_only)
+        return self._proofs[task]
+
+    def _is_asked(self, task: Task, number: int) -> bool:
+        """Whether a row of a source, all of which an earlier phase has read, asks for what a phase does."""
+        asked = self._asked[task] | self._proofs_of(task).asked
+        if task in self._columns:
+            asked |= self._columns[task].asked
+        return not self._kinds or not asked.isdisjoint(self._kinds[number])
 
     def _boundary(self, last: str) -> AbstractContextManager[Any]:
         """Give the transaction around one batch, if each has its own."""
@@ -133,8 +181,10 @@ class Run:
 
     def _steps(self, task: Task, number: int, batch: Sequence[tuple[int, Row]]) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
+        asked = self._asked[task]
         for ordinal, row in batch:
             step = self._decoded(task, Place(task.number, ordinal, row.number), row)
+            asked.update(action.kind for action in step.actions)
             step.actions = [action for action in step.actions if phase_of(self.phases, action) == number]
             yield step
 
@@ -194,10 +244,19 @@ class Run:
     def _tell_next(self, positions: Iterator[int]) -> None:
         self._tell(next(positions))
 
+    def _tell_proved(self, count: int, position: int) -> None:
+        if count:
+            self._rows_read += count - 1
+            self._tell(position)
+
     def _tell(self, position: int) -> None:
         """Count a row as run; from time to time, say so. The position is in bytes, in the current source."""
         self._rows_read += 1
-        if self._progress is not None and self._rows_read % _TELL_EVERY == 0:
+        if self._rows_read % _TELL_EVERY == 0:
+            self._show(position)
+
+    def _show(self, position: int) -> None:
+        if self._progress is not None:
             ledger = self.executor.accounts.ledger
             rows = sum(ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
             self._progress(rows, self._bytes_done + position, self._bytes_total)

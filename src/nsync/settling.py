@@ -73,10 +73,12 @@ class _Settling:
         """
         Give the labels of the models that the run has written: what waits for objects of others waits in vain.
 
-        None: a deletion, or code of the project that runs when an object is saved, may have written to any.
+        None: a deletion, code of the project that runs when an object is saved, or a relation named from its other
+        side may have written to any.
         """
-        is_known = all(engine.writes_bulk for engine in self._executor.engines) and not self._accounts.has_deleted
-        return self._accounts.written if is_known else None
+        accounts = self._accounts
+        is_known = all(engine.writes_bulk for engine in self._executor.engines)
+        return accounts.written if is_known and not accounts.has_deleted and not accounts.writes_across else None
 
     def _accept_shared(self) -> bool:
         """Rule I7, at the end: the object gets both keys."""

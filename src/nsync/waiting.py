@@ -98,6 +98,10 @@ class WaitingRoom:
             ),
         )
 
+    def knows(self, relation: str) -> bool:
+        """Whether somebody has waited for a relation of this name."""
+        return relation in self._relations
+
     def hear(self, place: Place, target: ObjectId, relation: str, sign: str) -> None:
         """
         Take note that a row named a relation of an object.
@@ -126,14 +130,14 @@ class WaitingRoom:
 
         Args:
             written: Labels of the models of which objects were written: relations that wait for objects of other
-                models are left out. None: all are given.
+                models, and that no later row has named, are left out. None: all are given.
         """
         rows = self._find("SELECT source, ordinal, line, 1, '' FROM waiting_row")
         where, values = "", ()
         if written is not None and self._spool is not None:
             found = (names for (names,) in self._spool.execute("SELECT DISTINCT models FROM waiting_relation"))
             values = tuple(names for names in found if not {*names.split()}.isdisjoint(written))
-            where = f"WHERE models IN ({', '.join('?' * len(values))})"
+            where = f"WHERE superseded OR models IN ({', '.join('?' * len(values))})"
         relations = self._find(f"SELECT source, ordinal, line, 0, relation FROM waiting_relation {where}", values)
         return heapq.merge(rows, relations, key=lambda waiting: waiting.place)
 

@@ -12,7 +12,7 @@ import pytest
 from nsync.errors import ConfigError
 from nsync.record.files import check_report, write_report
 from nsync.record.report import Report
-from tests.testapp.models import Person
+from tests.testapp.models import Parcel, Person
 
 
 def written(report: Report, folder: Path) -> Any:
@@ -38,6 +38,17 @@ def test_a_clean_run_has_no_details(sync_text: Callable[..., Report], tmp_path: 
         "created": 1,
     }
     assert len(report["outcomes"]) == 10
+
+
+def test_a_source_says_how_its_rows_were_read_and_written(sync_text: Callable[..., Report], tmp_path: Path) -> None:
+    """O2, T10: a program finds out why a run was not the fastest."""
+    text = "action_flags,match_on,{0}\nc,{0},A\n"
+    (person,) = written(sync_text(text.format("first_name"), Person), tmp_path)["sources"]
+    (parcel,) = written(sync_text(text.format("code"), Parcel), tmp_path)["sources"]
+
+    hint = "testapp.Person has parents or children by inheritance"
+    assert (person["engine"], person["engine_hint"], person["engine_reasons"]) == ("bulk", hint, [])
+    assert (parcel["engine"], parcel["engine_hint"], parcel["engine_reasons"]) == ("columns", "", [])
 
 
 def test_a_row_that_was_applied_in_part_says_so(sync_texts: Callable[..., Report], tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nsync.record.report import Report
 from nsync.record.text import headline, plain, rows_told, summary
-from tests.testapp.models import Person
+from tests.many import listening
+from tests.testapp.models import Parcel, Person
 
 HEADER = "external_key,action_flags,match_on,first_name,employee_id,age\n"
 
@@ -105,3 +107,96 @@ def test_a_file_cannot_steer_the_terminal(sync_text: Callable[..., Report]) -> N
     assert "\x1b" not in told(report) + "".join(rows_told(report))
     assert plain("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
     assert len(plain("x" * 1000)) == 301
+
+
+PARCEL = "external_key,action_flags,match_on,code,label\nk1,cu*,code,1,A\n"
+PERSON = HEADER + "1,cu*,employee_id,Homer,E1,39\n"
+HINT = "testapp.Person has parents or children by inheritance"
+DRY_RUN_HINT = "a dry run tells what changes, row by row"
+RECEIVER = "post_save of testapp.Parcel has receivers"
+
+
+def engine_lines(report: Report) -> list[str]:
+    """Give the lines below the one that names the engine."""
+    _, _, rest = told(report).partition(f", engine: {report.engine}\n")
+    return rest.partition("\n\n")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "options", "engine", "said"),
+    [
+        pytest.param(Parcel, PARCEL, {}, "columns", [], id="nothing in the way"),
+        pytest.param(
+            Person,
+            PERSON,
+            {},
+            "bulk",
+            ["read and written in batches, each row planned by itself, because", f"  {HINT}"],
+            id="not by columns",
+        ),
+        pytest.param(Person, PERSON, {"engine": "bulk"}, "bulk", [], id="bulk as asked"),
+        pytest.param(
+            Parcel,
+            PARCEL,
+            {"dry_run": True},
+            "bulk",
+            ["read in batches, each row planned by itself, because", f"  {DRY_RUN_HINT}"],
+            id="a dry run",
+        ),
+    ],
+)
+def test_a_run_that_is_not_the_fastest_says_why(
+    sync_text: Callable[..., Report],
+    model: type[Any],
+    text: str,
+    options: dict[str, Any],
+    engine: str,
+    said: list[str],
+) -> None:
+    """O2, T10."""
+    report = sync_text(text, model, **options)
+
+    assert (report.engine, engine_lines(report)) == (engine, said)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, ["read in batches, and each object that changes saved by itself, because", f"  {RECEIVER}"]),
+        (
+            {"engine": "bulk"},
+            ["written in bulk, as --engine bulk asks; the project's own code was not called:", f"  {RECEIVER}"],
+        ),
+        (
+            {"engine": "columns"},
+            ["written by columns, as --engine columns asks; the project's own code was not called:", f"  {RECEIVER}"],
+        ),
+        (
+            {"engine": "columns", "dry_run": True},
+            [
+                "written in bulk, as --engine columns asks; the project's own code was not called:",
+                f"  {RECEIVER}",
+                "read in batches, each row planned by itself, because",
+                f"  {DRY_RUN_HINT}",
+            ],
+        ),
+    ],
+)
+def test_code_that_is_called_or_passed_over_is_named(
+    sync_text: Callable[..., Report], options: dict[str, Any], said: list[str]
+) -> None:
+    """O2, T10."""
+    with listening(Parcel):
+        report = sync_text(PARCEL, Parcel, **options)
+
+    assert engine_lines(report) == said
+
+
+def test_each_source_says_why_under_its_name(sync_texts: Callable[..., Report]) -> None:
+    """O2, T10."""
+    report = sync_texts(("HR", "testapp.Person", PERSON), ("HR", "testapp.Parcel", PARCEL))
+
+    name = report.sources[0].name
+    title = f"{name}: read and written in batches, each row planned by itself, because"
+    assert report.engine == "bulk, columns"
+    assert engine_lines(report) == [title, f"  {HINT}"]

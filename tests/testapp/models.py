@@ -13,7 +13,9 @@ from django.db import connection, models
 from django.db.models import F, Max, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy
 
 HAS_DB_CASCADE = hasattr(models, "DB_CASCADE")  # Django 6.1: the database itself deletes what hangs on an object
 
@@ -242,6 +244,7 @@ class Folded(models.Model):
     COLLATIONS = {"sqlite": "NOCASE", "postgresql": "testapp_folded", "mysql": "utf8mb4_general_ci"}
 
     name = models.CharField(max_length=50, unique=True, db_collation=COLLATIONS[connection.vendor])
+    alias = models.CharField(max_length=50, blank=True, db_collation=COLLATIONS[connection.vendor])
     value = models.CharField(max_length=50, blank=True)
 
     class Meta:
@@ -375,6 +378,59 @@ if HAS_DB_CASCADE:
 
         yard = models.ForeignKey(Yard, on_delete=models.DB_CASCADE, related_name="sheds")
         name = models.CharField(max_length=50)
+
+
+# --- what is synced by whole columns: no parents, no children, nothing of its own ------------------------------------
+
+
+class Depot(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    city = models.CharField(max_length=50, blank=True)
+
+
+class Parcel(models.Model):
+    """Columns of the most usual kinds; a reference that may be missing."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "On its way"
+
+    code = models.CharField(max_length=20, unique=True, null=True, blank=True)
+    label = models.CharField(max_length=50)
+    note = models.CharField(max_length=50, blank=True)
+    remark = models.TextField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default="waiting")
+    pieces = models.PositiveSmallIntegerField(null=True, blank=True)
+    weight = models.FloatField(null=True, blank=True)
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    due = models.DateField(null=True, blank=True)
+    until = models.TimeField(null=True, blank=True)
+    sent = models.DateTimeField(null=True, blank=True)
+    fragile = models.BooleanField(default=False)
+    ref = models.UUIDField(null=True, blank=True)
+    depot = models.ForeignKey(Depot, on_delete=models.SET_NULL, null=True, blank=True, related_name="parcels")
+    modified = models.DateTimeField(auto_now=True)
+
+
+class Crate(models.Model):
+    """Its defaults are no plain texts and numbers, but equal to some."""
+
+    class Size(models.IntegerChoices):
+        SMALL = 1, "Small"
+        LARGE = 2, "Large"
+
+    code = models.CharField(max_length=20)
+    status = models.CharField(max_length=10, choices=Parcel.Status, default=Parcel.Status.WAITING)
+    size = models.IntegerField(choices=Size, default=Size.LARGE)
+    label = models.CharField(max_length=20, default=mark_safe("a\\b"))
+    title = models.CharField(max_length=20, default=gettext_lazy("Crate"))
+
+
+class Shelf(models.Model):
+    """It must stand in a depot."""
+
+    depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="shelves")
+    number = models.IntegerField()
 
 
 # --- real data: airports and what belongs to them -------------------------------------------------------------------
@@ -625,3 +681,16 @@ class Port(models.Model):
     code = models.CharField(max_length=10, primary_key=True)
     name = models.CharField(max_length=50, blank=True)
     sailors = models.ManyToManyField(Sailor, related_name="ports", blank=True)
+
+
+class Visit(models.Model):
+    """All that there is of it, Django fills by itself."""
+
+    began = models.DateTimeField(auto_now_add=True)
+
+
+class DepotDetail(models.Model):
+    """Its primary key is the depot that it belongs to."""
+
+    depot = models.OneToOneField(Depot, primary_key=True, on_delete=models.CASCADE)
+    text = models.CharField(max_length=20, blank=True)

@@ -19,15 +19,19 @@ def check_deferred(changes: Iterable[Change], using: str) -> None:
     Queries: one on PostgreSQL; on SQLite, which must scan for it, none but where something may point to nothing.
     """
     connection = connections[using]
-    if not connection.features.can_defer_constraint_checks:
+    if connection.vendor == "postgresql":
+        check_postgresql(connection)
+    elif connection.features.can_defer_constraint_checks and (tables := _unguarded_tables(changes)):
+        connection.check_constraints(table_names=tables)  # SQLite scans the tables that are named: they must be few
+
+
+def check_postgresql(connection: Any) -> None:
+    """Have PostgreSQL check at once what it has deferred."""
+    if getattr(connection.connection, "prepare_threshold", None) is not None:  # psycopg would prepare two statements
+        connection.check_constraints()
         return
-    if connection.vendor == "postgresql" and getattr(connection.connection, "prepare_threshold", None) is None:
-        with connection.cursor() as cursor:  # as check_constraints(), in one round trip; unless psycopg prepares it
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        return
-    tables = _unguarded_tables(changes)
-    if tables or connection.vendor == "postgresql":  # SQLite scans the tables that are named: they must be few
-        connection.check_constraints(table_names=tables)
+    with connection.cursor() as cursor:  # as check_constraints(), in one round trip
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 
 
 def _unguarded_tables(changes: Iterable[Change]) -> list[str]:

@@ -8,11 +8,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import DurationField, Max, Model
+from django.db.models import DateTimeField, DurationField, Max, Model
 
 from nsync.apply.fold import Values
-from nsync.fields import has_db_default, is_plain, is_text, is_untouched, types_taken_as_they_are
-from nsync.rowsin import array_type
+from nsync.fields import has_db_default, is_plain, is_text, is_untouched, prepared, types_taken_as_they_are
+from nsync.rowsin import array_type, parts_of_text
+
+_LISTS_AT_ONCE = 1_000
 
 
 class OnConflict(NamedTuple):
@@ -36,9 +38,13 @@ def can_insert_values(model: type[Model], connection: Any) -> bool:
 
 @cache
 def _has_plain_columns(model: type[Model]) -> bool:
-    fields = [field for field in model._meta.local_concrete_fields if not field.generated]
+    return can_be_one_text([field for field in model._meta.local_concrete_fields if not field.generated])
+
+
+def can_be_one_text(fields: Sequence[Any]) -> bool:
+    """Whether the values of columns can be given to PostgreSQL as one JSON text (see `as_one_text`)."""
     return all(
-        (is_plain(field) or (is_text(field) and types_taken_as_they_are(field)))
+        (is_plain(field) or _is_plain_text(field) or (isinstance(field, DateTimeField) and is_untouched(field)))
         and not isinstance(field, DurationField)  # Python and PostgreSQL write them in different ways
         for field in fields
     )
@@ -84,13 +90,78 @@ def _number(model: type[Model], rows: Sequence[dict[str, Any]], using: str) -> N
     numbered = model._meta.auto_field
     if numbered is None or all(numbered.attname in row for row in rows):
         return
+    number = last_number(numbered, using)
+    for row in rows:
+        number = max(number, row.setdefault(numbered.attname, number + 1))
+
+
+def last_number(numbered: Any, using: str) -> int:
+    """
+    Give the highest number that SQLite has given an object: nobody else writes while this transaction does.
+
+    Queries: two.
+    """
+    model = numbered.model
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [model._meta.db_table])
         last = cursor.fetchone()
     highest = model._base_manager.using(using).aggregate(highest=Max(numbered.attname))["highest"]
-    number = max(last[0] if last else 0, highest or 0)
-    for row in rows:
-        number = max(number, row.setdefault(numbered.attname, number + 1))
+    return max(last[0] if last else 0, highest or 0)
+
+
+def insert_columns(model: type[Model], fields: Sequence[Any], values: Sequence[Sequence[Any]], using: str) -> None:
+    """
+    Insert rows into a table of SQLite.
+
+    Args:
+        model: One that `can_insert_values`.
+        fields: Of the columns.
+        values: One sequence per column.
+        using: Alias of the database.
+
+    Queries: one (``executemany``).
+    """
+    connection = connections[using]
+    columns = [prepared(field, column, connection) for field, column in zip(fields, values, strict=True)]
+    head = _head(model, [field.attname for field in fields], connection)
+    with connection.cursor() as cursor:
+        cursor.executemany(f"{head} VALUES ({', '.join(['%s'] * len(fields))})", list(zip(*columns, strict=True)))
+
+
+def can_insert_lists(model: type[Model], connection: Any) -> bool:
+    """Whether `insert_lists` can write rows of a model: on MariaDB, which gives primary keys back, unlike MySQL."""
+    returns_keys = connection.features.can_return_rows_from_bulk_insert
+    return connection.vendor == "mysql" and returns_keys and all(map(is_untouched, model._meta.local_concrete_fields))
+
+
+def insert_lists(
+    model: type[Model], fields: Sequence[Any], values: Sequence[Sequence[Any]], connection: Any
+) -> list[object]:
+    """
+    Insert rows into a table of MariaDB.
+
+    Args:
+        model: One that `can_insert_lists`.
+        fields: Of the columns.
+        values: One sequence per column.
+        connection: To the database.
+
+    Returns:
+        The primary keys.
+
+    Queries: one per thousand rows or million characters.
+    """
+    columns = [prepared(field, column, connection) for field, column in zip(fields, values, strict=True)]
+    head = _head(model, [field.attname for field in fields], connection)
+    one = f"({', '.join(['%s'] * len(fields))})"
+    returning = f"RETURNING {connection.ops.quote_name(model._meta.pk.column or '')}"
+    pks: list[object] = []
+    with connection.cursor() as cursor:
+        for part in parts_of_text(list(zip(*columns, strict=True)), _LISTS_AT_ONCE):
+            given = [value for row in part for value in row]
+            cursor.execute(f"{head} VALUES {', '.join([one] * len(part))} {returning}", given)
+            pks += [pk for (pk,) in cursor.fetchall()]
+    return pks
 
 
 def _fields(model: type[Model], names: Sequence[str]) -> list[Any]:
@@ -134,30 +205,48 @@ def _run_once(
     statement: tuple[str, str],
     on_conflict: OnConflict | None,
 ) -> list[object]:
-    """
-    Give PostgreSQL all rows as one JSON text; it inserts them in order, and gives the keys in that order.
-
-    Not arrays: psycopg needs ten times as long to write them as Python to write JSON.
-    """
+    """Give PostgreSQL all rows as one JSON text; it inserts them in order, and gives the keys in that order."""
     head, tail = statement
     pk: Any = model._meta.pk
-    places = [f"c{number}" for number in range(len(names))]
-    types = [array_type(field, connection) for field in _fields(model, names)]
-    columns = ", ".join(f"{place} {kind}" for place, kind in zip(places, types, strict=True))
+    fields = _fields(model, names)
+    given = as_one_text(fields, [[row[field.attname] for row in rows] for field in fields], connection)
     returning = "" if on_conflict else f" RETURNING {connection.ops.quote_name(pk.column)}"
-    query = f"{head} SELECT * FROM json_to_recordset(%s::json) AS given ({columns}){tail}{returning}"
-    values = zip(*_columns(model, names, rows, connection), strict=True)
-    given = json.dumps([dict(zip(places, row, strict=True)) for row in values], default=str)
     with connection.cursor() as cursor:
-        cursor.execute(query, [given])
+        cursor.execute(f"{head} SELECT * FROM {given.table}{tail}{returning}", [given.parameter])
         return [] if on_conflict else [row[0] for row in cursor.fetchall()]
 
 
-def _columns(model: type[Model], names: Sequence[str], rows: Sequence[Values], connection: Any) -> list[list[Any]]:
+def _is_plain_text(field: Any) -> bool:
+    return is_text(field) and bool(types_taken_as_they_are(field))
+
+
+class OneText(NamedTuple):
+    """Many rows as one parameter of a statement."""
+
+    table: str  # in SQL, called "given", with columns c0, c1 …
+    parameter: str
+
+
+def as_one_text(fields: Sequence[Any], values: Sequence[Sequence[Any]], connection: Any) -> OneText:
+    """
+    Give rows to PostgreSQL as one JSON text.
+
+    Not arrays: psycopg needs ten times as long to write them as Python to write JSON.
+
+    Args:
+        fields: Of the columns.
+        values: One sequence per column.
+        connection: To the database.
+    """
+    places = [f"c{number}" for number in range(len(fields))]
+    types = [array_type(field, connection) for field in fields]
+    columns = ", ".join(f"{place} {kind}" for place, kind in zip(places, types, strict=True))
+    rows = zip(
+        *(prepared(field, column, connection) for field, column in zip(fields, values, strict=True)), strict=True
+    )
+    text = json.dumps([dict(zip(places, row, strict=True)) for row in rows], default=str)
+    return OneText(f"json_to_recordset(%s::json) AS given ({columns})", text)
+
+
+def _columns(model: type[Model], names: Sequence[str], rows: Sequence[Values], connection: Any) -> list[Sequence[Any]]:
     return [prepared(field, [row[field.attname] for row in rows], connection) for field in _fields(model, names)]
-
-
-def prepared(field: Any, values: Sequence[Any], connection: Any) -> list[Any]:
-    """Give values of a column as the database driver takes them."""
-    taken = types_taken_as_they_are(field)
-    return [value if type(value) in taken else field.get_db_prep_save(value, connection) for value in values]

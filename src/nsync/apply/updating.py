@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +10,9 @@ from django.db import connections
 from django.db.models import Model
 
 from nsync.apply.fold import Keys, Update, known
-from nsync.apply.statements import prepared
+from nsync.apply.statements import as_one_text, can_be_one_text
 from nsync.changes import ObjectId
-from nsync.fields import field_of, is_refilled, is_stamped
+from nsync.fields import field_of, is_refilled, is_stamped, prepared
 
 # Not bulk_update(): it renders one CASE WHEN per row and field, slower than save() in a loop.
 
@@ -24,7 +24,6 @@ def update_objects(model: type[Model], updates: Mapping[ObjectId, Update], keys:
     Queries: one (``executemany``) for each set of changed columns; one for each object whose values are SQL
     expressions, or whose fields have their own way to stand in a statement.
     """
-    connection = connections[using]
     refilled = [field for field in model._meta.concrete_fields if is_refilled(field)]
     groups: dict[tuple[Any, ...], list[list[Any]]] = {}
     for target, update in updates.items():
@@ -38,17 +37,41 @@ def update_objects(model: type[Model], updates: Mapping[ObjectId, Update], keys:
             model._base_manager.using(using).filter(pk=pk).update(**named)
             continue
         groups.setdefault(tuple(values), []).append([*values.values(), pk])
-    quote = connection.ops.quote_name
     for fields, rows in groups.items():
-        columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-        key = quote(model._meta.pk.column or "")
-        pairs = zip((*fields, model._meta.pk), zip(*rows, strict=True), strict=True)
-        values_by_column = [prepared(field, values, connection) for field, values in pairs]
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                f"UPDATE {quote(model._meta.db_table)} SET {columns} WHERE {key} = %s",
-                list(zip(*values_by_column, strict=True)),
-            )
+        *columns, pks = zip(*rows, strict=True)
+        update_columns(model, fields, columns, pks, using)
+
+
+def update_columns(
+    model: type[Model], fields: Sequence[Any], values: Sequence[Sequence[object]], pks: Sequence[object], using: str
+) -> None:
+    """
+    Write new values of the same columns of many objects.
+
+    Args:
+        model: One whose rows lie in one table.
+        fields: Of the columns.
+        values: One sequence per column.
+        pks: Of the objects.
+        using: Alias of the database.
+
+    Queries: one (``executemany``; on PostgreSQL a join with the rows in one parameter, where their texts mean what they
+    do).
+    """
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    if connection.vendor == "postgresql" and can_be_one_text([*fields, model._meta.pk]):
+        _update_once(model, fields, values, pks, connection)
+        return
+    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    key = quote(model._meta.pk.column or "")
+    pairs = zip((*fields, model._meta.pk), (*values, pks), strict=True)
+    values_by_column = [prepared(field, column, connection) for field, column in pairs]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {quote(model._meta.db_table)} SET {columns} WHERE {key} = %s",
+            list(zip(*values_by_column, strict=True)),
+        )
 
 
 def _refill(model: type[Model], refilled: list[Any], update: Update, values: Mapping[Any, object]) -> dict[Any, object]:
@@ -68,3 +91,22 @@ def _needs_django(field: Any, value: object) -> bool:
         or hasattr(field, "get_placeholder")
         or hasattr(field, "get_placeholder_sql")
     )
+
+
+def _update_once(
+    model: type[Model],
+    fields: Sequence[Any],
+    values: Sequence[Sequence[object]],
+    pks: Sequence[object],
+    connection: Any,
+) -> None:
+    quote = connection.ops.quote_name
+    given = as_one_text((*fields, model._meta.pk), (*values, pks), connection)
+    settings = ", ".join(f"{quote(field.column)} = given.c{number}" for number, field in enumerate(fields))
+    key = f"{quote(model._meta.db_table)}.{quote(model._meta.pk.column or '')}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {quote(model._meta.db_table)} SET {settings} FROM {given.table} "
+            f"WHERE {key} = given.c{len(fields)}",
+            [given.parameter],
+        )

@@ -15,7 +15,7 @@ from nsync.decode.references import read_reference
 from nsync.errors import Problem, RowError
 from nsync.rows import MISSING, Row
 
-_KEY_LENGTH = 255  # ExternalKeyMapping.external_key (rule M1)
+KEY_LENGTH = 255  # ExternalKeyMapping.external_key (rule M1)
 T = TypeVar("T")
 
 
@@ -74,15 +74,19 @@ class Decoder:
         position = self.layout.flags
         cell = MISSING if position is None else cells[position]
         if cell is MISSING:
-            return self._default_flags
-        text = "" if cell is None else str(cell)
+            return self.default_flags
+        return self.flags_in("" if cell is None else str(cell))
+
+    def flags_in(self, text: str) -> Flags:
+        """Give what a flags cell asks for; raises RowError ``bad-flags``."""
         if text not in self._known_flags:
-            column = "" if position is None else self.layout.options.action_flags_column
+            column = "" if self.layout.flags is None else self.layout.options.action_flags_column
             self._known_flags[text] = decode_flags(text, self.layout.flag_codes, column)
         return self._known_flags[text]
 
     @cached_property
-    def _default_flags(self) -> Flags:
+    def default_flags(self) -> Flags:
+        """Give what rows ask for that have no flags cell; raises RowError ``bad-flags``."""
         return decode_flags(self.layout.options.action_flags or "", {})
 
     def _key(self, cells: list[object]) -> str:
@@ -92,8 +96,8 @@ class Decoder:
             return ""
         column = self.layout.options.external_key_column or "external_key"
         key = read_key(cell, column)
-        if len(key) > _KEY_LENGTH:
-            message = f"a key has at most {_KEY_LENGTH} characters; shorten it in the system that gives it"
+        if len(key) > KEY_LENGTH:
+            message = f"a key has at most {KEY_LENGTH} characters; shorten it in the system that gives it"
             raise RowError(Problem("too-long", message, column, shown(key)))
         return key
 
@@ -101,13 +105,14 @@ class Decoder:
         """Give the row's match, and whether one is named whose values are all empty (rules I2, I3)."""
         position = self.layout.match_on
         cell = MISSING if position is None else cells[position]
-        node = self.layout.default_match if cell is MISSING else self._parsed("" if cell is None else str(cell))
+        node = self.layout.default_match if cell is MISSING else self.match_in("" if cell is None else str(cell))
         if node is None:
             return None, False
         match, has_value = bind(node, self.layout.operands, cells)
         return (match, False) if has_value else (None, True)
 
-    def _parsed(self, text: str) -> Node | None:
+    def match_in(self, text: str) -> Node | None:
+        """Give the expression in a match cell; None for an empty one; raises RowError ``bad-match``."""
         if text not in self._matches:
             try:
                 self._matches[text] = parse(text, self.layout.operands)

@@ -59,7 +59,7 @@ def converter(field: Field, options: SyncOptions) -> Converter:
     Raises:
         ConfigError: ``--timezone`` names no zone.
     """
-    field = _column(field)
+    field = column_field(field)
     convert = _field_converter(field, options)
     return choice_converter(field, convert) if field.choices else convert
 
@@ -77,7 +77,7 @@ def lookup_converter(field: Field, lookup_name: str, options: SyncOptions) -> Co
         ConfigError: The field has no such lookup, or it compares with several values at once.
     """
     *transforms, last = lookup_name.split("__")
-    side: Any = models.Value(None, output_field=_column(field))
+    side: Any = models.Value(None, output_field=column_field(field))
     for name in transforms:
         side = _transformed(side, name, lookup_name)
     lookup = side.get_lookup(last)
@@ -122,7 +122,7 @@ def boolean_converter() -> Converter:
     return cell_converter(read)
 
 
-def _column(field: Any) -> Field:
+def column_field(field: Any) -> Field:
     """Follow foreign keys and generated fields to the field that says what the column holds."""
     while isinstance(field, models.ForeignKey | models.GeneratedField):
         field = field.target_field if isinstance(field, models.ForeignKey) else field.output_field
@@ -134,7 +134,7 @@ def _field_converter(field: Field, options: SyncOptions) -> Converter:
     if not getattr(type(field).to_python, "__module__", "").startswith("django.db.models."):
         return _custom_converter(field, options)
     if is_text(field):
-        return text_converter(_max_length(field))
+        return text_converter(max_length_of(field))
     if isinstance(field, models.JSONField):
         return json_converter(field)
     if isinstance(field, models.BooleanField):
@@ -162,7 +162,7 @@ def _field_converter(field: Field, options: SyncOptions) -> Converter:
 def _number_converter(field: Field, options: SyncOptions) -> Converter | None:
     read: Reader
     if isinstance(field, models.IntegerField):
-        read, code = numbers.integer_reader(*_range(field)), "invalid-integer"
+        read, code = numbers.integer_reader(*range_of(field)), "invalid-integer"
     elif isinstance(field, models.DecimalField):
         places = (field.max_digits, field.decimal_places)
         read, code = numbers.decimal_reader(*places, is_rounded=options.round_decimals), "invalid-decimal"
@@ -173,11 +173,12 @@ def _number_converter(field: Field, options: SyncOptions) -> Converter | None:
     return cell_converter(read, numbers.comma_reader(read, code) if options.decimal_comma else None)
 
 
-def _range(field: Field) -> tuple[int, int]:
+def range_of(field: Field) -> tuple[int, int]:
+    """Give the lowest and the highest number of a column (rule V4)."""
     return _RANGES.get(field.get_internal_type(), _RANGES["BigIntegerField"])
 
 
-def _max_length(field: Field) -> int | None:
+def max_length_of(field: Field) -> int | None:
     """Give the column's length; of a TextField it is a rule of forms, not of the column."""
     return None if field.get_internal_type() == "TextField" else field.max_length
 
@@ -256,11 +257,11 @@ def _custom_converter(field: Field, options: SyncOptions) -> Converter:
 def _fitting(field: Field, value: object, options: SyncOptions) -> object:
     """Check a custom field's value, if it is of a type whose limits are known."""
     if isinstance(value, str):
-        check_text(value, _max_length(field))
+        check_text(value, max_length_of(field))
     elif isinstance(value, float) and not math.isfinite(value):
         raise CellError("out-of-range", "not a finite number")
     elif isinstance(field, models.IntegerField) and isinstance(value, int):
-        low, high = _range(field)
+        low, high = range_of(field)
         if not low <= value <= high:
             raise CellError("out-of-range", f"the column holds whole numbers from {low} to {high}")
     elif isinstance(field, models.DecimalField) and type(value) is Decimal:

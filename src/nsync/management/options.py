@@ -141,9 +141,10 @@ def _add_happenings(group: _ArgumentGroup) -> None:
         "--engine",
         choices=CHOICES["engine"],
         default=DEFAULTS.engine,
-        help="bulk writes many objects at once, without save() and signals; objects writes each by itself; auto takes "
-        "bulk where the model has no code of its own that expects to be called, and else reads in batches and saves "
-        "each object that changes. Default: auto.",
+        help="columns decides and writes ordinary rows by whole columns; bulk plans each row, and writes many objects "
+        "at once; both without save() and signals. objects writes each object by itself. auto takes columns, or bulk, "
+        "where the model has no code of its own that expects to be called, and else reads in batches and saves each "
+        "object that changes. Default: auto.",
     )
     add(
         "--batch-size",

@@ -169,6 +169,17 @@ def _is_remade(change: Change) -> bool:
     return not all(is_assigned_as_given(field_of(change.target.model, name)) for name in change.after)
 
 
+def compared_columns(model: type[Model], *, folds_text: bool) -> frozenset[str]:
+    """Give the columns whose values a constraint compares with those of other objects, by attname."""
+    constraints = _constraints(model, folds_text)
+    return constraints.odd.union(*constraints.unique)
+
+
+def unique_columns(model: type[Model]) -> tuple[Columns, ...]:
+    """Give the sets of columns, by attname, of which no two objects hold the same values, if none of them is NULL."""
+    return _constraints(model, folds_text=False).unique
+
+
 def _claim(model: type[Model], names: Columns, values: Mapping[str, object]) -> Claim | None:
     """Give the values that nobody else may have; None if there are none: NULL equals nothing."""
     held = tuple(values.get(name) for name in names)

@@ -71,6 +71,22 @@ def _columns(model: type[Model]) -> list[tuple[Any, str, Callable[[], object], b
     ]
 
 
+@cache
+def absent_columns(model: type[Model]) -> Mapping[str, Callable[[], object] | None]:
+    """
+    Say what the columns of a new object get of which a row says nothing (rule V3).
+
+    Returns:
+        attname → what gives the value; that may be LEAVE, where the database or the field itself fills the column.
+        None instead: there is nothing to give, and the row fails.
+    """
+    found: dict[str, Callable[[], object] | None] = {}
+    for field, attname, absent, fills_without_us in _columns(model):
+        is_required = not fills_without_us and not field.has_default() and absent() is LEAVE
+        found[attname] = None if is_required else absent
+    return found
+
+
 def _empty_value(field: Any) -> object:
     """Rule V3, an empty cell on create."""
     if holds_null(field):
@@ -146,9 +162,14 @@ def _changed_value(
     if same(field, old, new):
         return LEAVE
     if field.primary_key:
-        message = f"the object has {field.name} {old!r}; a primary key is never changed"
-        raise RowError(Problem("primary-key", message, column, str(new)))
+        raise primary_key_error(field, old, column, str(new))
     return new
+
+
+def primary_key_error(field: Any, old: object, column: str, text: str) -> RowError:
+    """Give the error of a row that would change a primary key (rule C3)."""
+    message = f"the object has {field.name} {old!r}; a primary key is never changed"
+    return RowError(Problem("primary-key", message, column, text))
 
 
 def changed_properties(plan: RowPlan, action: Action, stored: Mapping[str, object], force: bool) -> dict[str, str]:

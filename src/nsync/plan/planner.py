@@ -13,7 +13,7 @@ from nsync.changes import ChangeKind, KeyMapping, ObjectId, OutcomeKind
 from nsync.errors import Problem, RowError
 from nsync.fields import concrete_model
 from nsync.options import SyncOptions
-from nsync.plan.filling import changed_properties, changed_values, new_values
+from nsync.plan.filling import changed_properties, changed_values, new_values, primary_key_error
 from nsync.plan.relations import relate, resolve_forward
 from nsync.plan.removal import plan_delete, plan_displacement
 from nsync.plan.rowplan import LEAVE, Circumstances, Plan, RowPlan, Wait
@@ -189,6 +189,8 @@ def _change(
         if relation.kind == "forward" and (force or stored.get(relation.attname) is None):
             value = resolve_forward(plan, ref, target, force=force)
             if value is not LEAVE and value != stored.get(relation.attname):
+                if relation.field.primary_key:
+                    raise primary_key_error(relation.field, stored.get(relation.attname), relation.columns[0], ref.text)
                 after[relation.attname] = value
     if after or properties:
         plan.update(target, after, properties, model=action.model)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.exceptions import FieldError
-from django.db import connections
-from django.db.models import IntegerField, Model, Q
+from django.db.models import Model, Q
 
 from nsync.actions import Relation
 from nsync.changes import KeyMapping, ObjectId
@@ -30,7 +29,7 @@ from nsync.plan.state import (
     Related,
     Stored,
 )
-from nsync.rowsin import RowsIn, slices
+from nsync.rowsin import RowsIn, can_hold, slices
 
 T = TypeVar("T")
 Values = tuple[object, ...]
@@ -141,7 +140,11 @@ class Together:
         ]
         fields = [held_field(final_field(model, path)) for path in paths]
         pk_place = own[model._meta.pk.attname]
-        holdable = [row for row in rows if all(map(self._can_hold, fields, row))]
+        holdable = [
+            row
+            for row in rows
+            if all(can_hold(field, value, self.using) for field, value in zip(fields, row, strict=True))
+        ]
         for part in slices(holdable, fields, self.using):
             query = self._resolver.objects(model).filter(RowsIn(paths, fields, part))
             if condition is not None:
@@ -152,13 +155,6 @@ class Together:
                 answers.setdefault(Stored(target), stored)
             for target, row in zip(targets, found, strict=True):
                 yield tuple(canonical(row[place]) for place in places), target
-
-    def _can_hold(self, field: Any, value: object) -> bool:
-        """Whether a column can hold a number: a database may refuse to compare it with others."""
-        if type(value) is not int or not isinstance(field, IntegerField):
-            return True
-        low, high = connections[self.using].ops.integer_field_range(field.get_internal_type())
-        return (low is None or low <= value) and (high is None or value <= high)
 
     def _folds(self, field: Any) -> bool:
         """Whether the database finds more by this column than Python would: then it is asked for each object."""

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, Protocol, TextIO, TypeVar
 
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
+from nsync.read.blocks import Block
 from nsync.read.streams import Content, content_name, open_content
 from nsync.rows import Row
 
@@ -56,6 +57,12 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the first; may be called again: an ordered policy reads three times."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the rows in large pieces, from the first; raises Unfit where they must be read one by one."""
+
+    def rows_at(self, is_wanted: bytearray) -> Iterator[tuple[int, Row]]:
+        """Read some of the rows, with their ordinals: one byte per row says whether it is wanted."""
 
     def close(self) -> None:
         """Let go of files; the source cannot be read any more."""

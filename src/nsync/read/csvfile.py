@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
 from nsync.read.base import Dialect, register
+from nsync.read.blocks import BYTE_ORDER_MARK, Block, Unfit, blocks
 from nsync.read.delimiter import (
     AUTO,
     SAMPLE_SIZE,
@@ -27,8 +28,6 @@ from nsync.rows import MISSING, REJECTS_COLUMNS, Row
 # Characters of one record, and so of one line and one cell. Far more than any sane cell, and little enough to hold in
 # memory; without a limit, a quote that is never closed makes the rest of a file one cell.
 RECORD_LIMIT: Final = 16 * 1024 * 1024
-
-_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 @register("csv", suffixes=(".csv",))
@@ -94,6 +93,45 @@ class CsvSource:
                 values: list[Any] = [_unguard(cell) for cell in cells] if is_rejects else cells
                 yield Row(number, header, tuple(values) if len(values) == width else _fit(values, width))
 
+    def blocks(self) -> Iterator[Block]:
+        """
+        Read the rows in large pieces, from the first; for files that are not rejects.
+
+        Raises:
+            Unfit: They cannot be read so, or there is an error in them, which reading them one by one tells.
+        """
+        if self.dialect.is_rejects:
+            raise Unfit
+        try:
+            yield from self._blocks()
+        except SourceError as error:
+            raise Unfit from error
+
+    def _blocks(self) -> Iterator[Block]:
+        with self._pass() as lines:
+            width = len(self.header)
+            yield from blocks(lines.text, self._delimiter, width, has_header=self._has_header, limit=RECORD_LIMIT)
+
+    def rows_at(self, is_wanted: bytearray) -> Iterator[tuple[int, Row]]:
+        """
+        Read some of the rows, with their ordinals; only once `blocks` has read all of them.
+
+        Args:
+            is_wanted: One byte per row; rows past its end are not wanted.
+
+        Raises:
+            SourceError: The file has changed since.
+        """
+        width, first = len(self.header), 0
+        for block in self._blocks():
+            count = len(block)
+            wanted = is_wanted[first : first + count]
+            if any(wanted):
+                for place, line, cells in block.chosen(wanted, self._delimiter):
+                    values = tuple(cells) if len(cells) == width else _fit(list(cells), width)
+                    yield first + place, Row(line, self.header, values)
+            first += count
+
     def _read_header(self, given: tuple[str, ...]) -> str:
         """Set the header, and give the line ending."""
         with self._pass() as lines:
@@ -146,12 +184,12 @@ class _Lines:
         self.number = 0  # of the line read last
         self.taken = 0  # characters since the current record's start
         self.record_start = 1  # its line
-        self._text = text
+        self.text = text  # whoever reads it himself leaves the lines alone
         self._name = name
 
     def __iter__(self) -> Iterator[str]:
-        readline = self._text.readline
-        line = self.first = readline(RECORD_LIMIT + 1).lstrip(_BYTE_ORDER_MARK)
+        readline = self.text.readline
+        line = self.first = readline(RECORD_LIMIT + 1).lstrip(BYTE_ORDER_MARK)
         while line:
             self.number += 1
             self.taken += len(line)
@@ -163,7 +201,7 @@ class _Lines:
 
     def sample(self) -> str:
         """Read the first characters, to sniff at."""
-        return self._text.read(SAMPLE_SIZE).lstrip(_BYTE_ORDER_MARK)
+        return self.text.read(SAMPLE_SIZE).lstrip(BYTE_ORDER_MARK)
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -174,7 +212,7 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     for cells in reader:
         number, lines.record_start = lines.record_start, reader.line_num + 1
         lines.taken = 0
-        if any(map(str.strip, cells)):
+        if cells and (cells[0].strip() or any(map(str.strip, cells))):
             yield number, cells
 
 
@@ -195,7 +233,7 @@ def _unguard(cell: str) -> Any:
 
 
 def _bare_name(name: str) -> str:
-    return name.strip().strip(_BYTE_ORDER_MARK).strip()
+    return name.strip().strip(BYTE_ORDER_MARK).strip()
 
 
 def _explain(error: csv.Error, lines: _Lines) -> str:

@@ -144,6 +144,7 @@ def _source(source: SourceReport) -> dict[str, Any]:
         "size": source.size,
         "rows": source.rows,
         "engine": source.engine,
+        "engine_hint": source.engine_hint,
         "engine_reasons": source.engine_reasons,
         "outcomes": _outcomes(source.outcomes),
         "notes": source.notes,

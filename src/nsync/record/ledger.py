@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nsync.actions import Place
 from nsync.changes import OutcomeKind
@@ -17,6 +17,11 @@ _PARTLY = 0x20
 _APPLIED = frozenset(
     {OutcomeKind.CREATED, OutcomeKind.DELETED, OutcomeKind.UPDATED, OutcomeKind.RELEASED, OutcomeKind.LINKED}
 )
+
+
+def number_of(kind: OutcomeKind) -> int:
+    """Give the number by which the ledger keeps an outcome."""
+    return _NUMBERS[kind]
 
 
 class Ledger:
@@ -46,6 +51,42 @@ class Ledger:
             byte |= _PARTLY
         if not held or number < held:
             rows[place.ordinal] = byte & ~_KIND | number
+
+    def see_many(self, source: int, count: int) -> None:
+        """Count as many rows of a source as read, from the first."""
+        if count:
+            self._index(Place(source, count - 1, 0))
+
+    def note_all(self, source: int, first: int, stop: int, kind: OutcomeKind) -> None:
+        """Note one outcome of consecutive rows, none of which failed or waits."""
+        self.note_many(source, range(first, stop), bytearray([_NUMBERS[kind]]) * (stop - first))
+
+    def note_many(self, source: int, ordinals: Sequence[int], kinds: bytearray) -> None:
+        """
+        Note the outcomes of rows, none of which failed or waits.
+
+        Args:
+            source: Whose rows.
+            ordinals: Of the rows, ascending; not none.
+            kinds: One `number_of` each.
+        """
+        self.see_many(source, ordinals[-1] + 1)
+        rows = self._rows[source]
+        first, stop = ordinals[0], ordinals[-1] + 1
+        if stop - first == len(kinds) and not any(rows[first:stop]):
+            rows[first:stop] = kinds
+            return
+        for ordinal, number in zip(ordinals, kinds, strict=True):  # an earlier phase may have said more
+            rows[ordinal] = min(number, rows[ordinal] or number)
+
+    def out_of(self, source: int, ordinals: Sequence[int]) -> set[int]:
+        """Give those of some rows that take no part any more, by their place among them: failed, or waiting."""
+        rows = self._rows[source]
+        if not ordinals or not any(rows[ordinals[0] : ordinals[-1] + 1]):
+            return set()
+        failed = _NUMBERS[OutcomeKind.FAILED]
+        held = ((place, rows[ordinal]) for place, ordinal in enumerate(ordinals) if ordinal < len(rows))
+        return {place for place, byte in held if byte & _KIND == failed or byte & _WAITS}
 
     def kind(self, place: Place) -> OutcomeKind | None:
         """Give the outcome of a row so far; this does not count it as read."""

@@ -35,6 +35,7 @@ class SourceReport:
     header: tuple[str, ...] = ()
     dialect: Any = None  # how the source is written (nsync.read.base.Dialect), for the rejects
     engine: str = ""  # how its rows were read and written
+    engine_hint: str = ""  # why its rows were not decided by columns
     engine_reasons: tuple[str, ...] = ()  # why so
 
 

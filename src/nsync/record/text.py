@@ -182,20 +182,29 @@ def _unforeseen(report: Report) -> list[str]:
 
 
 def _engines(report: Report) -> list[str]:
-    """Say why objects were written as they were, unless nothing hindered the fastest way."""
+    """Say why rows were read and written as they were, unless nothing hindered the fastest way."""
     lines = []
     for source in report.sources:
-        if not source.engine_reasons:
-            continue
         name = f"{plain(source.name)}: " if len(report.sources) > 1 else ""
-        if source.engine == "bulk":
-            lines.append(f"{name}written in bulk, as --engine bulk asks; the project's own code was not called:")
-        elif source.engine == "objects":
-            lines.append(f"{name}read and written row by row, because")
-        else:
-            lines.append(f"{name}read in batches, and each object that changes saved by itself, because")
-        lines += [f"{_INDENT}{plain(reason)}" for reason in source.engine_reasons]
+        if source.engine_reasons:
+            lines.append(f"{name}{_way(source)}")
+            lines += [f"{_INDENT}{plain(reason)}" for reason in source.engine_reasons]
+        if source.engine_hint:
+            read = "read" if report.dry_run else "read and written"
+            lines.append(f"{name}{read} in batches, each row planned by itself, because")
+            lines.append(f"{_INDENT}{plain(source.engine_hint)}")
     return lines
+
+
+def _way(source: SourceReport) -> str:
+    """Say how objects were written, as a line to which the reasons belong."""
+    if source.engine == "objects":
+        return "read and written row by row, because"
+    if source.engine == "batches":
+        return "read in batches, and each object that changes saved by itself, because"
+    way = "by columns" if source.engine == "columns" else "in bulk"
+    asked = "columns" if source.engine == "columns" or source.engine_hint else "bulk"  # a dry run is never by columns
+    return f"written {way}, as --engine {asked} asks; the project's own code was not called:"
 
 
 def _cost(report: Report) -> str:

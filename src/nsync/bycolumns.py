@@ -1,0 +1,165 @@
+"""ByColumns: rows read, decided and written by whole columns, as if one after the other. Part of the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from django.core.exceptions import FieldError
+
+from nsync.accounts import Accounts
+from nsync.actions import Kind, kinds_asked
+from nsync.apply.base import Changed
+from nsync.apply.columns import ColumnWriter
+from nsync.columns import Columns
+from nsync.decode.columns import ColumnReader
+from nsync.decode.decoder import Decoder
+from nsync.errors import RowError
+from nsync.fields import concrete_model
+from nsync.plan import columnremoval
+from nsync.plan.columnfacts import ColumnFacts
+from nsync.plan.columnremoval import decide_removal
+from nsync.plan.columns import ColumnRules, can_match
+from nsync.plan.resolve import Resolver
+from nsync.rows import Row
+
+_FEW = 2  # peculiar rows that never make a whole batch peculiar
+_SHARE = 100  # nor does one of so many
+
+Rest = Callable[[int, int], None]  # first row, and the one after the last
+
+
+class ByColumns:
+    """
+    Runs the rows of one source.
+
+    Args:
+        number: Of the source in the run.
+        decoder: Of the source.
+        resolver: Asks the database.
+        accounts: Of the run.
+    """
+
+    def __init__(self, number: int, decoder: Decoder, resolver: Resolver, accounts: Accounts) -> None:
+        layout = decoder.layout
+        model = concrete_model(layout.model)
+        self._source = number
+        self._model = model
+        self._accounts = accounts
+        self.asked: set[Kind] = set()  # what ordinary rows have asked for
+        self._can_remove = not columnremoval.unfit(model)
+        self._expects_new = False  # whether the rows before were all new
+        self._reader = ColumnReader(decoder)
+        self._facts = ColumnFacts(resolver, model, layout.system)
+        self._rules = ColumnRules(model, folds_text=resolver.folds_text)
+        self._writer = ColumnWriter(resolver.identities, model, layout.system)
+
+    def run(
+        self, batch: Sequence[tuple[int, Row]], kinds: Collection[Kind], rest: Rest, tell: Callable[[int], None]
+    ) -> None:
+        """
+        Run consecutive rows, in order: ordinary ones by columns, peculiar ones as `rest` does.
+
+        Args:
+            batch: Ordinals and rows.
+            kinds: Of the actions that this phase runs.
+            rest: Runs some of the rows one by one, and tells of them.
+            tell: Called with a number of rows that were run.
+        """
+        start = 0
+        while start < len(batch):
+            done, peculiar = self._run(batch[start:] if start else batch, kinds)
+            if done:
+                tell(done)
+            start += done
+            if peculiar:
+                rest(start, start + peculiar)
+            start += peculiar
+
+    def _run(self, batch: Sequence[tuple[int, Row]], kinds: Collection[Kind]) -> tuple[int, int]:
+        """Run rows up to the first that is peculiar; give their number, and that of the rows up to the last such."""
+        count = len(batch)
+        columns = self._reader.read([row for _, row in batch])
+        if columns is not None:
+            self.asked |= kinds_asked(columns.flags)
+        if columns is None or self._is_awaited(columns) or not can_match(self._model, columns.match):
+            return 0, count
+        ordinals = [ordinal for ordinal, _ in batch]
+        columns.peculiar |= self._accounts.ledger.out_of(self._source, ordinals)
+        if _is_much(columns.peculiar, count):
+            return 0, count
+        if columns.flags.delete:
+            return self._remove(columns, ordinals, kinds)
+        creates = columns.flags.create and Kind.CREATE in kinds
+        updates = columns.flags.update and Kind.UPDATE in kinds
+        if not creates and not updates:
+            return self._pass_over(ordinals, columns)
+        done = None
+        if self._expects_new and self._facts.can_assume_new(columns):
+            done = self._apply(columns, ordinals, creates, updates, assumes_new=True)
+        if done is None:
+            done = self._apply(columns, ordinals, creates, updates, assumes_new=False)
+        return done or (0, count)
+
+    def _remove(self, columns: Columns, ordinals: Sequence[int], kinds: Collection[Kind]) -> tuple[int, int]:
+        """Run rows that delete."""
+        if Kind.DELETE not in kinds:
+            return self._pass_over(ordinals, columns)
+        if not columns.keys or not self._can_remove:
+            return 0, columns.count
+        try:
+            removed, peculiar = decide_removal(columns, self._facts.ask_of_removed(columns))
+        except (FieldError, OverflowError, ValueError):  # a value that no database can be asked for
+            return 0, columns.count
+        if _is_much(peculiar, columns.count):
+            return 0, columns.count
+        stop = min(peculiar, default=columns.count)
+        if stop:
+            try:
+                self._writer.remove(removed, columns.names)
+            except (Changed, RowError):
+                return 0, columns.count
+            self._accounts.note_removed(self._source, ordinals[:stop], self._model)
+        return stop, max(peculiar) + 1 - stop if peculiar else 0
+
+    def _apply(
+        self, columns: Columns, ordinals: Sequence[int], creates: bool, updates: bool, *, assumes_new: bool
+    ) -> tuple[int, int] | None:
+        """Decide and write; None if that cannot be done by columns, or not on this assumption."""
+        try:
+            facts = self._facts.assume_new(columns) if assumes_new else self._facts.ask(columns)
+        except (FieldError, OverflowError, ValueError):  # a value that no database can be asked for
+            return None
+        decided = self._rules.decide(columns, facts, creates=creates, updates=updates)
+        peculiar = decided.peculiar
+        if _is_much(peculiar, columns.count):
+            return None
+        stop = min(peculiar, default=columns.count)
+        if peculiar:
+            decided = decided.before(stop)
+        try:
+            if decided.changes_something:
+                self._writer.write(decided, columns.keys[:stop])
+        except (Changed, RowError):
+            self._expects_new = False
+            return None
+        self._expects_new = len(decided.new.rows) == columns.count
+        if stop:
+            self._accounts.note_columns(self._source, ordinals[:stop], decided, self._model)
+        return stop, max(peculiar) + 1 - stop if peculiar else 0
+
+    def _pass_over(self, ordinals: Sequence[int], columns: Columns) -> tuple[int, int]:
+        """Rows that this phase does nothing for."""
+        peculiar = columns.peculiar
+        stop = min(peculiar, default=columns.count)
+        if stop:
+            self._accounts.ledger.see_many(self._source, ordinals[stop - 1] + 1)
+        return stop, max(peculiar) + 1 - stop if peculiar else 0
+
+    def _is_awaited(self, columns: Columns) -> bool:
+        """Whether rows before these wait for relations that these speak of (rule R6)."""
+        return any(self._accounts.waiting.knows(wanted.relation.name) for wanted in columns.wanted)
+
+
+def _is_much(peculiar: Collection[int], count: int) -> bool:
+    """Whether there are so many peculiar rows that all are better planned one by one."""
+    return len(peculiar) > max(_FEW, count // _SHARE)

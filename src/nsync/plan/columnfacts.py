@@ -1,0 +1,232 @@
+"""ColumnFacts: asks the database what whole columns of keys, match values and references find."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Model
+
+from nsync.actions import EMPTY
+from nsync.columns import Columns, Wanted
+from nsync.fields import concrete_model, held_field, relations_to
+from nsync.models import ExternalKeyMapping
+from nsync.plan.claims import unique_columns
+from nsync.plan.paths import final_field
+from nsync.plan.resolve import Resolver, pk_of
+from nsync.rowsin import RowsIn, by_index, can_hold, slices
+
+_KEY = ExternalKeyMapping._meta.get_field("external_key")
+_OBJECT = ExternalKeyMapping._meta.get_field("object_id")
+
+Values = tuple[object, ...]
+
+
+class _Several(Enum):
+    SEVERAL = "several"
+
+
+SEVERAL: Final = _Several.SEVERAL
+
+
+class Facts(NamedTuple):
+    """What the database holds of the rows of some columns."""
+
+    linked: Mapping[str, object]  # key → primary key that its mapping names, whether or not there is such an object
+    stored: Mapping[object, Values]  # primary key → its values of the columns, then of the foreign keys
+    found: Mapping[Values, object]  # match values → primary key, or SEVERAL
+    held: Collection[object]  # primary keys of found objects that some key of the system means (rule I7)
+    references: Sequence[Mapping[object, object]]  # per column of references: value → what the foreign key will hold
+
+
+class RemovalFacts(NamedTuple):
+    """What the database holds of rows that delete."""
+
+    linked: Mapping[str, object]  # as in `Facts`
+    stored: Mapping[object, Values]  # primary key → its values of the columns that are matched by
+    found: Mapping[Values, object]  # as in `Facts`
+    held: Collection[object]  # primary keys of objects that other keys mean, or other objects refer to
+
+
+class ColumnFacts:
+    """
+    Asks what is known of columns.
+
+    Args:
+        resolver: Knows the database.
+        model: The concrete model of the source.
+        system: Whose keys the source has.
+
+    Queries, for any number of rows (up to what a statement can take): one for the mappings, one for the match, one for
+    the linked objects that the match did not find, one for the mappings of objects that are not linked yet; one for
+    each column of references, two if it holds keys. On PostgreSQL two more, to have indexes used.
+    """
+
+    def __init__(self, resolver: Resolver, model: type[Model], system: str) -> None:
+        self._resolver = resolver
+        self._identities = resolver.identities
+        self._using = resolver.using
+        self._model = model
+        self._system = system
+
+    def can_assume_new(self, columns: Columns) -> bool:
+        """Whether the database would refuse what is made for rows that are not new: then they need no asking."""
+        is_guarded = any(set(names) <= set(columns.match) for names in unique_columns(self._model))
+        return bool(columns.keys) and (is_guarded or not columns.match)
+
+    def assume_new(self, columns: Columns) -> Facts:
+        """Give what there is to know of rows that are new: their references."""
+        rows = _ordinary(columns)
+        return Facts({}, {}, {}, (), [self._references(wanted, rows) for wanted in columns.wanted])
+
+    def ask(self, columns: Columns) -> Facts:
+        """Give what the database holds of rows that are not peculiar."""
+        with by_index(self._using):
+            return self._ask(columns)
+
+    def _ask(self, columns: Columns) -> Facts:
+        rows = _ordinary(columns)
+        keys = [columns.keys[row] for row in rows] if columns.keys else []
+        linked = self._linked(self._system, [self._model], keys)
+        stored: dict[object, Values] = {}
+        found: dict[Values, object] = {}
+        names = (*columns.names, *(wanted.relation.attname for wanted in columns.wanted))
+        displaces = columns.flags.update and columns.flags.force
+        if columns.match and (displaces or len(linked) < len(rows)):
+            found = self._find(columns, rows, names, stored)
+        missing = [pk for pk in linked.values() if pk not in stored and pk is not None]
+        self._load(missing, names, stored)
+        own = set(linked.values())
+        adopted = [pk for pk in found.values() if pk is not SEVERAL and pk not in own] if keys else []
+        references = [self._references(wanted, rows) for wanted in columns.wanted]
+        return Facts(linked, stored, found, own | self._held(adopted), references)
+
+    def ask_of_removed(self, columns: Columns) -> RemovalFacts:
+        """
+        Give what the database holds of rows that delete, and are not peculiar.
+
+        Queries: as `ask`, and one for each foreign key that points to the model.
+        """
+        with by_index(self._using):
+            return self._ask_of_removed(columns)
+
+    def _ask_of_removed(self, columns: Columns) -> RemovalFacts:
+        rows = _ordinary(columns)
+        linked = self._linked(self._system, [self._model], [columns.keys[row] for row in rows])
+        stored: dict[object, Values] = {}
+        found: dict[Values, object] = {}
+        if columns.match and not columns.flags.force:
+            found = self._find(columns, rows, columns.names, stored)
+        self._load([pk for pk in linked.values() if pk not in stored and pk is not None], columns.names, stored)
+        pks = list(dict.fromkeys(pk for pk in linked.values() if pk in stored))
+        return RemovalFacts(linked, stored, found, self._mapped_again(pks) | self._referred_to(pks))
+
+    def _mapped_again(self, pks: Sequence[object]) -> set[object]:
+        """Give the objects that several keys, of any system, mean."""
+        counts: Counter[str] = Counter()
+        rows = ExternalKeyMapping._base_manager.using(self._using).filter(
+            content_type_id=self._identities.content_type(self._model)
+        )
+        for part in slices([(str(pk),) for pk in pks], [_OBJECT], self._using):
+            counts.update(rows.filter(RowsIn(["object_id"], [_OBJECT], part)).values_list("object_id", flat=True))
+        return {pk for pk in pks if counts[str(pk)] != 1}
+
+    def _referred_to(self, pks: Sequence[object]) -> set[object]:
+        """Give the objects that others refer to."""
+        found: set[object] = set()
+        for relation in relations_to(self._model):
+            name = relation.field.attname
+            field = held_field(relation.field)
+            rows = relation.related_model._base_manager.using(self._using).order_by()
+            for part in slices([(pk,) for pk in pks], [field], self._using):
+                found.update(rows.filter(RowsIn([name], [field], part)).values_list(name, flat=True))
+        return found
+
+    def _linked(self, system: str, models: Sequence[type[Model]], keys: Sequence[str]) -> dict[str, object]:
+        """Give the primary keys that the keys of a system mean."""
+        found: dict[str, object] = {}
+        rows = ExternalKeyMapping._base_manager.using(self._using).filter(
+            external_system_id=self._identities.system(system),
+            content_type_id__in=[self._identities.content_type(model) for model in models],
+        )
+        for part in slices([(key,) for key in keys], [_KEY], self._using):
+            for key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part)).values_list(
+                "external_key", "object_id"
+            ):
+                found[key] = pk_of(models[0], object_id)
+        return found
+
+    def _find(
+        self, columns: Columns, rows: Sequence[int], names: Sequence[str], stored: dict[object, Values]
+    ) -> dict[Values, object]:
+        """Give the objects that the match values of rows find."""
+        found: dict[Values, object] = {}
+        compared = [columns.values[columns.names.index(name)] for name in columns.match]
+        values = list(zip(*compared, strict=True))
+        wanted = values if len(rows) == columns.count else [values[row] for row in rows]
+        width = len(columns.match)
+        for row in self._objects(columns.match, wanted, ("pk", *columns.match, *names)):
+            pk, match = row[0], row[1 : width + 1]
+            stored[pk] = row[width + 1 :]
+            found[match] = SEVERAL if match in found else pk
+        return found
+
+    def _objects(self, paths: Sequence[str], values: Sequence[Values], names: Sequence[str]) -> Iterable[Any]:
+        fields = [held_field(final_field(self._model, path)) for path in paths]
+        for part in slices(values, fields, self._using):
+            yield from self._resolver.objects(self._model).filter(RowsIn(paths, fields, part)).values_list(*names)
+
+    def _load(self, pks: Sequence[object], names: Sequence[str], stored: dict[object, Values]) -> None:
+        for row in self._objects(("pk",), self._holdable(self._model, pks), ("pk", *names)):
+            stored[row[0]] = row[1:]
+
+    def _holdable(self, model: type[Model], pks: Iterable[object]) -> list[Values]:
+        """Give primary keys, which mappings name as text, without those that no object can have."""
+        field = held_field(model._meta.pk)
+        return [(pk,) for pk in pks if pk is not None and can_hold(field, pk, self._using)]
+
+    def _held(self, pks: Sequence[object]) -> set[object]:
+        """Rule I7: give the objects that a key of the system means."""
+        held: set[object] = set()
+        rows = ExternalKeyMapping._base_manager.using(self._using).filter(
+            external_system_id=self._identities.system(self._system),
+            content_type_id=self._identities.content_type(self._model),
+        )
+        for part in slices([(str(pk),) for pk in pks], [_OBJECT], self._using):
+            ids = rows.filter(RowsIn(["object_id"], [_OBJECT], part)).values_list("object_id", flat=True)
+            held.update(pk_of(self._model, object_id) for object_id in ids)
+        return held
+
+    def _references(self, wanted: Wanted, rows: Sequence[int]) -> dict[object, object]:
+        """Give what each value of a column of references finds, if that is one object."""
+        values = [value for value in {wanted.values[row] for row in rows} if value is not EMPTY]
+        model = concrete_model(wanted.relation.related_model)
+        target = wanted.relation.target_attname
+        found: dict[object, object] = {}
+        if wanted.system:
+            linked = self._linked(wanted.system, [model], [str(value) for value in values])
+            pks = {pk for pk in linked.values() if pk is not None}
+            stored: dict[object, object] = {}
+            field = held_field(model._meta.pk)
+            for part in slices(self._holdable(model, pks), [field], self._using):
+                stored.update(
+                    self._resolver.objects(model).filter(RowsIn(["pk"], [field], part)).values_list("pk", target)
+                )
+            return {key: stored[pk] for key, pk in linked.items() if pk in stored}
+        fields = [held_field(final_field(model, wanted.path))]
+        several = set()
+        for part in slices([(value,) for value in values], fields, self._using):
+            query = self._resolver.objects(model).filter(RowsIn([wanted.path], fields, part))
+            for value, held in query.values_list(wanted.path, target):
+                if value in found:
+                    several.add(value)
+                found[value] = held
+        return {value: held for value, held in found.items() if value not in several}
+
+
+def _ordinary(columns: Columns) -> Sequence[int]:
+    if not columns.peculiar:
+        return range(columns.count)
+    return [row for row in range(columns.count) if row not in columns.peculiar]

@@ -1,0 +1,214 @@
+"""The statements by which a `Prover` compares rows with what is stored; for PostgreSQL and SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+from django.db.models import Model
+
+from nsync.columns import Cell, Sketch, SketchedReference
+from nsync.fields import concrete_model, field_of, held_field, is_text
+from nsync.identities import Identities
+from nsync.models import ExternalKeyMapping
+from nsync.options import SyncOptions
+from nsync.plan.claims import unique_columns
+from nsync.plan.paths import final_field
+from nsync.plan.texts import quoted, same_text
+
+ROWS = "nsync_rows"  # n: number from 1; c0, c1 …: the cells
+_KEY_LENGTH = ExternalKeyMapping._meta.get_field("external_key").max_length
+TOUCHED = "nsync_touched"  # k: a key; v0, v1 …: match values
+
+
+class Comparison:
+    """
+    Makes the statements for one source.
+
+    Args:
+        identities: Knows the database.
+        model: The concrete model of the source.
+        system: Whose keys the source has.
+        sketch: What most rows ask for.
+        options: Of the run.
+    """
+
+    def __init__(
+        self, identities: Identities, model: type[Model], system: str, sketch: Sketch, options: SyncOptions
+    ) -> None:
+        self._identities = identities
+        self._connection: Any = connections[identities.using]
+        self._model = model
+        self._system = system
+        self._sketch = sketch
+        self._options = options
+        self._quote: Callable[[str], str] = self._connection.ops.quote_name
+
+    def unproved(self) -> tuple[str, list[Any]]:
+        """Give the query for the rows that may change something: number, key, flags, match_on, match cells."""
+        return (
+            f"SELECT s.n, {self._shown()} FROM {ROWS} s {self._joins()} WHERE ({self.condition()}) IS NOT TRUE",
+            self._params(),
+        )
+
+    def _shown(self) -> str:
+        sketch = self._sketch
+        cells = [sketch.key, sketch.flags_cell, sketch.match_cell, *(self._cell_of(name) for name in sketch.match)]
+        return ", ".join(self._cell(cell) if cell is not None else "''" for cell in cells)
+
+    @property
+    def touched_columns(self) -> list[str]:
+        """Give the names of the columns of the table of what rows may act upon."""
+        return ["k", *(f"v{number}" for number in range(len(self._sketch.match)))]
+
+    def neighbours(self) -> tuple[str, list[Any]]:
+        """Give the query for the rows with the key, the match values or the object of touched ones."""
+        sketch, queries, params = self._sketch, [], []
+        if sketch.key is not None:
+            key = self._cell(sketch.key)
+            table = self._quote(ExternalKeyMapping._meta.db_table)
+            others = (  # in this order: SQLite would go through all mappings for each touched row
+                f"SELECT other.external_key FROM {TOUCHED} t CROSS JOIN {table} m CROSS JOIN {table} other "
+                f"WHERE {_mapping('m')} AND m.external_key = t.k "
+                f"AND {_mapping('other')} AND other.object_id = m.object_id"
+            )
+            keys = f"SELECT k FROM {TOUCHED} UNION {others}"
+            queries.append(f"SELECT s.n, {self._shown()} FROM {ROWS} s WHERE {key} IN ({keys})")
+            params += self._params()[:2] * 2
+        names = self.touched_columns[1:]
+        if names:
+            values = ", ".join(self._cell(self._cell_of(name)) for name in sketch.match)
+            where = f"({values}) IN (SELECT {', '.join(names)} FROM {TOUCHED})"
+            queries.append(f"SELECT s.n, {self._shown()} FROM {ROWS} s WHERE {where}")
+        return " UNION ALL ".join(queries), params
+
+    def _cell(self, cell: Cell) -> str:
+        return f"s.c{cell.position}" if cell.position >= 0 else quoted(cell.constant)
+
+    def _cell_of(self, attname: str) -> Cell:
+        return next(cell for cell, name in self._sketch.fields if name == attname)
+
+    def _column(self, alias: str, field: Any) -> str:
+        return f"{alias}.{self._quote(field.column)}"
+
+    def _params(self) -> list[Any]:
+        """Give the parameters of the joins, in their order."""
+        params: list[Any] = []
+        if self._sketch.key is not None:
+            params += [self._identities.system(self._system), self._identities.content_type(self._model)]
+        for reference in self._sketch.references:
+            if reference.system:
+                related = concrete_model(reference.relation.related_model)
+                params += [self._identities.system(reference.system), self._identities.content_type(related)]
+        return params
+
+    def _joins(self) -> str:
+        pk: Any = self._model._meta.pk
+        table = self._quote(self._model._meta.db_table)
+        mappings = self._quote(ExternalKeyMapping._meta.db_table)
+        joins = []
+        if self._sketch.key is not None:
+            key = self._cell(self._sketch.key)
+            joins.append(f"LEFT JOIN {mappings} m ON {_mapping('m')} AND m.external_key = {key}")
+            joins.append(f"LEFT JOIN {table} o ON {self._is_meant(self._column('o', pk), pk, 'm.object_id')}")
+        else:
+            matches = " AND ".join(map(self._is_matched, self._sketch.match))
+            joins.append(f"LEFT JOIN {table} o ON {matches}")
+        if not self._is_alone_anyway():
+            names = [self._quote(field_of(self._model, name).column) for name in self._sketch.match]
+            listed = ", ".join(names)
+            several = f"SELECT {listed} FROM {table} GROUP BY {listed} HAVING count(*) > 1"
+            on = " AND ".join(f"several.{name} = o.{name}" for name in names)
+            joins.append(f"LEFT JOIN ({several}) several ON {on}")
+        for number, reference in enumerate(self._sketch.references):
+            joins.append(self._reference_join(number, reference))
+        return " ".join(joins)
+
+    def _is_meant(self, column: str, pk: Any, text: str) -> str:
+        """Give the condition that a mapping's text is a primary key."""
+        if is_text(pk):
+            return f"{column} = {text}"
+        if self._connection.vendor == "postgresql":
+            return f"{column}::text = {text}"
+        if pk.get_internal_type() == "UUIDField":
+            return f"({column} = replace({text}, '-', '') AND {text} GLOB '????????-????-????-????-????????????')"
+        return f"({column} = CAST({text} AS INTEGER) AND CAST({column} AS TEXT) = {text})"
+
+    def _is_matched(self, attname: str) -> str:
+        """Give the condition that a cell says what a column holds, in a form for which there may be an index."""
+        field = field_of(self._model, attname)
+        column, cell = self._column("o", field), self._cell(self._cell_of(attname))
+        return self._is_meant(column, held_field(field), cell) if _is_simple(held_field(field)) else self._same(attname)
+
+    def _reference_join(self, number: int, reference: SketchedReference) -> str:
+        related = concrete_model(reference.relation.related_model)
+        cell = self._cell(reference.cell)
+        if reference.system:
+            mappings = self._quote(ExternalKeyMapping._meta.db_table)
+            return f"LEFT JOIN {mappings} r{number} ON {_mapping(f'r{number}')} AND r{number}.external_key = {cell}"
+        field = held_field(final_field(related, reference.path))
+        column = self._column(f"r{number}", final_field(related, reference.path))
+        table = self._quote(related._meta.db_table)
+        on = f"{column} = {cell}" if is_text(field) else self._is_meant(column, field, cell)
+        return f"LEFT JOIN {table} r{number} ON {on}"
+
+    def _is_alone_anyway(self) -> bool:
+        """Whether nobody asks if the match finds another object, or a constraint forbids that."""
+        sketch = self._sketch
+        is_asked = sketch.key is None or (sketch.flags.update and sketch.flags.force)
+        return not (is_asked and sketch.match) or any(
+            set(names) <= set(sketch.match) for names in unique_columns(self._model)
+        )
+
+    def _same(self, attname: str) -> str:
+        field = field_of(self._model, attname)
+        cell = self._cell(self._cell_of(attname))
+        return same_text(field, self._column("o", field), cell, self._connection, self._options)
+
+    def condition(self) -> str:
+        """Give the condition that a row changes nothing; "" if it cannot be said."""
+        sketch = self._sketch
+        found = [f"{self._column('o', self._model._meta.pk)} IS NOT NULL"]
+        if sketch.key is not None:
+            found.append(f"length({self._cell(sketch.key)}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+        if sketch.flags_cell is not None:
+            found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text)}")
+        if sketch.match_cell is not None:
+            found.append(f"{self._cell(sketch.match_cell)} = {quoted(sketch.match_text)}")
+        found += [f"{self._cell(self._cell_of(name))} <> ''" for name in sketch.match]
+        if not self._is_alone_anyway():
+            first = self._quote(field_of(self._model, sketch.match[0]).column)
+            found.append(f"several.{first} IS NULL")
+        found += [self._same(attname) for _, attname in sketch.fields]
+        found += [self._is_referred_to(number, one) for number, one in enumerate(sketch.references)]
+        return " AND ".join(found) if all(found) else ""
+
+    def _is_referred_to(self, number: int, reference: SketchedReference) -> str:
+        """Give the condition that the foreign key points to what the cell says; "" if it cannot be said."""
+        relation = reference.relation
+        related = concrete_model(relation.related_model)
+        held = self._column("o", relation.field)
+        cell = self._cell(reference.cell)
+        pk: Any = related._meta.pk
+        if not relation.field.db_constraint:
+            return ""
+        if reference.system:
+            if relation.field.target_field is not pk or not _is_simple(pk):
+                return ""
+            return f"({cell} = '' OR {self._is_meant(held, pk, f'r{number}.object_id')})"
+        field = final_field(related, reference.path)
+        if "__" in reference.path or not field.unique or not _is_simple(held_field(field)):
+            return ""
+        same = same_text(field, self._column(f"r{number}", field), cell, self._connection, self._options)
+        target = self._column(f"r{number}", relation.field.target_field)
+        return f"({cell} = '' OR ({held} = {target} AND {same}))" if same else ""
+
+
+def _is_simple(field: Any) -> bool:
+    kind = field.get_internal_type()
+    return is_text(field) or kind == "UUIDField" or "Integer" in kind or "AutoField" in kind
+
+
+def _mapping(alias: str) -> str:
+    return f"{alias}.external_system_id = %s AND {alias}.content_type_id = %s"

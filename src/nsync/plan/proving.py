@@ -1,0 +1,300 @@
+"""
+Prover: which rows of a source change nothing, found by the database before any of them is planned.
+
+The rows are put into a temporary table as they stand in the file, and compared with what is stored. A row is proved if
+
+- it asks for what most rows ask for: create, update or both, by the same match;
+- its key, cell for cell, has a mapping to an object that is there (without keys: its match finds an object);
+- each cell says, in text compared exactly, what the object's column holds; so the match finds that object; and for a
+  forced update, or without keys, it finds no other (I6, A4);
+- each reference is empty, or finds one object, which the foreign key points to.
+
+The planner would call it unchanged (A1, A3, A7), in the state of the moment. But it might meet another state, if rows
+before it change something: those that are not proved. So a row that has the key or the match values of such a row, or
+whose object another key of such a row means, is not proved either. What else can those do to it? They write objects of
+this model and mappings, nothing else, and ask for the same kind of action: they change their own object, linked or
+matched, create one with match values that no proved row has, or remove a matched one (A4). What goes along with that
+may be other objects of this model, or objects that rows refer to: if a foreign key makes that possible, no row is
+proved unless all are. Nor is one if a row asks for anything else, or code of the project may be called.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import compress, islice
+from typing import Any, NamedTuple, Protocol
+
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Model
+
+from nsync.columns import Sketch
+from nsync.copying import can_copy, copy_in
+from nsync.fields import concrete_model, relations_to
+from nsync.identities import Identities
+from nsync.options import SyncOptions
+from nsync.plan.proofsql import ROWS, TOUCHED, Comparison
+from nsync.plan.texts import quoted
+
+_AT_ONCE = 5_000  # rows
+_LEAST_SHARE = 2  # if more than one of so many rows may change something, to look at all costs less
+
+
+class UnprovableRow(Exception):
+    """A row lacks cells, so that it may act but says less than columns of a table can hold; or the table lacks rows."""
+
+
+class Rows(Protocol):
+    """A piece of a file (`nsync.read.blocks.Block`)."""
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+
+    @property
+    def text(self) -> str:
+        """Lines without quotes, or "" if there are only records."""
+
+    @property
+    def records(self) -> Sequence[tuple[int, Sequence[str]]]:
+        """Lines and cells."""
+
+
+class _Counted:
+    """Pieces of a file, and how many rows they have."""
+
+    def __init__(self, blocks: Iterable[Rows]) -> None:
+        self.count = 0
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Rows]:
+        for block in self._blocks:
+            self.count += len(block)
+            yield block
+
+
+class Unproved(NamedTuple):
+    """A row that may change something."""
+
+    key: str
+    flags: str
+    match_on: str
+    values: tuple[str, ...]  # cells that are matched by
+
+
+class Proof(NamedTuple):
+    """What was proved of the rows of a source."""
+
+    rows: int  # all of them
+    unproved: list[int]  # ordinals, ascending
+
+
+Touches = Callable[[Unproved], "Touched | None"]
+
+
+class Touched(NamedTuple):
+    """What a row that is not proved may act upon."""
+
+    key: str
+    values: tuple[str, ...]  # that it matches by, as texts of what is stored
+
+
+class Prover:
+    """
+    Proves rows of one source.
+
+    Args:
+        identities: Knows the database.
+        model: The concrete model of the source.
+        system: Whose keys the source has.
+        sketch: What most rows ask for.
+        options: Of the run.
+
+    Queries: one each to make a table, to fill it (on SQLite for each 5,000 rows), to compare, and to drop it; about as
+    many again if some rows are not proved.
+    """
+
+    def __init__(
+        self, identities: Identities, model: type[Model], system: str, sketch: Sketch, options: SyncOptions
+    ) -> None:
+        self._using = identities.using
+        self._connection: Any = connections[identities.using]
+        self._model = model
+        self._sketch = sketch
+        self._comparison = Comparison(identities, model, system, sketch, options)
+
+    @property
+    def can_prove(self) -> bool:
+        """Whether each column can be compared."""
+        return bool(self._comparison.condition())
+
+    def prove(self, blocks: Iterable[Rows], delimiter: str, width: int, touches: Touches | None) -> Proof | None:
+        """
+        Compare the rows of a source with what is stored.
+
+        Args:
+            blocks: All rows.
+            delimiter: Between the cells of plain text.
+            width: Cells of a whole row.
+            touches: Says what a row that is not proved may act upon; None of it if that may be anything, and instead
+                of it if no row is proved unless all are.
+
+        Returns:
+            Which rows may change something; None if most of them may, or the database does not take them.
+        """
+        try:
+            with transaction.atomic(using=self._using):
+                self._create(width)
+                count = self._fill(blocks, delimiter, width)
+                with self._whole_joins():
+                    unproved = self._unproved(count, touches)
+                self._execute(f"DROP TABLE {TOUCHED}")
+                self._execute(f"DROP TABLE {ROWS}")
+        except (DatabaseError, UnprovableRow):
+            return None
+        return None if unproved is None else Proof(count, unproved)
+
+    def _execute(self, statement: str, params: Sequence[Any] | None = None) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, params)
+
+    @contextmanager
+    def _whole_joins(self) -> Iterator[None]:
+        """
+        Keep PostgreSQL from joining row by row, and from rounding numbers.
+
+        Of tables that were filled a moment ago it knows nothing, and would go through a million rows a million times.
+        """
+        if self._connection.vendor != "postgresql":
+            yield
+            return
+        change = "SELECT set_config(%s, %s, true)"
+        wanted = {"enable_nestloop": "off", "extra_float_digits": "1"}  # numbers to their last digit
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in wanted))
+            before = dict(zip(wanted, cursor.fetchone(), strict=True))
+            for name, value in wanted.items():
+                cursor.execute(change, [name, value])
+            yield  # if it fails, the savepoint around is rolled back, and this with it
+            for name, value in before.items():
+                cursor.execute(change, [name, value])
+
+    def _create(self, width: int) -> None:
+        number = "n integer PRIMARY KEY"
+        if self._connection.vendor == "postgresql":
+            number = "n integer GENERATED ALWAYS AS IDENTITY"
+        columns = ", ".join(f"c{position} text NOT NULL" for position in range(width))
+        self._execute(f"CREATE TEMPORARY TABLE {ROWS} ({number}, {columns})")
+        columns = ", ".join(f"{name} text" for name in self._comparison.touched_columns)
+        self._execute(f"CREATE TEMPORARY TABLE {TOUCHED} ({columns})")
+
+    def _fill(self, blocks: Iterable[Rows], delimiter: str, width: int) -> int:
+        """Put the rows into the table, numbered from 1; give their number."""
+        names = [f"c{position}" for position in range(width)]
+        counted = _Counted(blocks)
+        if can_copy(self._connection):
+            listed = ", ".join(names)
+            how = f"FORMAT csv, DELIMITER {quoted(delimiter)}, FORCE_NOT_NULL ({listed})".replace("%%", "%")
+            statement = f"COPY {ROWS} ({listed}) FROM STDIN ({how})"
+            copy_in(self._connection, statement, _pieces(counted, delimiter, width))
+        else:
+            self._insert(ROWS, names, _records(counted, delimiter, width))
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SELECT coalesce(max(n), 0) FROM {ROWS}")
+            if cursor.fetchone()[0] != counted.count:  # to PostgreSQL, a line of "\." ends the file
+                raise UnprovableRow
+        return counted.count
+
+    def _unproved(self, count: int, touches: Touches | None) -> list[int] | None:
+        """Give the rows that may change something, and those that these may act upon; None if that may be any."""
+        if touches is not None and self._may_reach_further():
+            touches = None
+        known = bytearray(count)
+        found = self._look(*self._comparison.unproved(), known, touches)
+        while found:
+            found = self._look(*self._comparison.neighbours(), known, touches)
+        return None if found is None else list(compress(range(count), known))
+
+    def _look(self, query: str, params: Sequence[Any], known: bytearray, touches: Touches | None) -> int | None:
+        """
+        Mark the rows that are worth a look; what they may act upon goes into the table for it.
+
+        Returns:
+            How many rows are new; None if there are too many, or they may act upon anything.
+        """
+        count = 0
+        with self._connection.chunked_cursor() as cursor:  # else PostgreSQL's answer would be in memory at once
+            cursor.execute(query, params)
+            while rows := cursor.fetchmany(_AT_ONCE):
+                touched: list[Sequence[str]] = []
+                for number, key, flags, match_on, *values in rows:
+                    if known[number - 1]:
+                        continue
+                    known[number - 1] = 1
+                    row = Unproved(key, flags, match_on, tuple(values))
+                    found = touches(row) if touches is not None else None
+                    if found is None:
+                        return None
+                    touched.append((found.key, *found.values))
+                count += len(touched)
+                if sum(known) * _LEAST_SHARE > len(known):
+                    return None
+                self._insert(TOUCHED, self._comparison.touched_columns, touched)
+        return count
+
+    def _insert(self, table: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Put rows of texts into a table."""
+        listed = ", ".join(names)
+        if can_copy(self._connection):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+            how = f"FORMAT csv, FORCE_NOT_NULL ({listed})"
+            copy_in(self._connection, f"COPY {table} ({listed}) FROM STDIN ({how})", [text.getvalue()])
+            return
+        places = ", ".join(["%s"] * len(names))
+        left = iter(rows)
+        with self._connection.cursor() as cursor:
+            while part := list(islice(left, _AT_ONCE)):  # Django would keep what it is given until all is written
+                cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({places})", part)
+
+    def _may_reach_further(self) -> bool:
+        """Whether what a row removes or changes may take along objects that other rows mean or refer to."""
+        left, reached = [self._model], {self._model}
+        while left:
+            for relation in relations_to(left.pop()):
+                other = concrete_model(relation.related_model)
+                if other is self._model:
+                    return True
+                if other not in reached:
+                    reached.add(other)
+                    left.append(other)
+        return any(concrete_model(one.relation.related_model) in reached for one in self._sketch.references)
+
+
+def _whole(records: Sequence[tuple[int, Sequence[str]]], width: int) -> Iterator[Sequence[str]]:
+    """Give the cells of records; of one that has too many and so fails (rule C4), such as prove nothing."""
+    for _, cells in records:
+        if len(cells) < width:
+            raise UnprovableRow
+        more = cells[width:]
+        yield [""] * width if any(map(str.strip, more)) else cells[:width]
+
+
+def _pieces(blocks: Iterable[Rows], delimiter: str, width: int) -> Iterator[str]:
+    """Give the rows as CSV without a header."""
+    for block in blocks:
+        if block.text:
+            yield block.text
+            continue
+        text = io.StringIO()
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(_whole(block.records, width))
+        yield text.getvalue()
+
+
+def _records(blocks: Iterable[Rows], delimiter: str, width: int) -> Iterator[Sequence[str]]:
+    for block in blocks:
+        if block.text:
+            yield from csv.reader(io.StringIO(block.text), delimiter=delimiter)
+        else:
+            yield from _whole(block.records, width)

@@ -1,0 +1,156 @@
+"""Proofs: rows that change nothing are found by the database, and passed over. Part of the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from django.db import connections
+from django.db.models import Manager, Model
+
+from nsync.actions import Kind, kinds_asked
+from nsync.changes import OutcomeKind
+from nsync.columns import Sketch
+from nsync.copying import can_copy
+from nsync.decode.columns import ColumnReader
+from nsync.decode.decoder import Decoder
+from nsync.executor import Executor
+from nsync.fields import concrete_model
+from nsync.models import ExternalKeyMapping
+from nsync.plan.columns import can_match
+from nsync.plan.proving import Proof, Prover, Touched, Touches, Unproved
+from nsync.read.base import Source
+from nsync.read.blocks import Unfit
+from nsync.rows import Row
+
+_LEAST_SHARE = 2  # one of so many rows must be known, or a proof is not worth its time
+
+
+class Proofs:
+    """
+    Finds out which rows of one source are worth looking at.
+
+    Args:
+        number: Of the source in the run.
+        source: The source.
+        decoder: Its decoder.
+        executor: Of the run.
+        is_only: The run has no other source: a proof holds for all of its phases.
+    """
+
+    def __init__(self, number: int, source: Source, decoder: Decoder, executor: Executor, *, is_only: bool) -> None:
+        self._number = number
+        self._source = source
+        self._decoder = decoder
+        self._executor = executor
+        self._is_only = is_only
+        self._proof: Proof | None = None
+        self._is_tried = False
+        self._is_run = False  # whether this phase does what proved rows ask for
+        self.asked: set[Kind] = set()  # what proved rows have asked for
+        self._noted = 0  # rows whose outcome is noted, in this phase
+
+    def start(self, kinds: frozenset[Kind]) -> Iterator[tuple[int, Row]]:
+        """Give the rows that a phase must look at, with their ordinals."""
+        self._noted = 0
+        if not (self._is_only and self._is_tried):
+            self._proof = self._prove() if self._can_prove(kinds) else None
+            self._is_tried = True
+        self._is_run = not self.asked.isdisjoint(kinds)
+        if self._proof is None:
+            return enumerate(self._source)
+        is_wanted = bytearray(self._proof.rows)
+        for ordinal in self._proof.unproved:
+            is_wanted[ordinal] = 1
+        return self._source.rows_at(is_wanted) if self._proof.unproved else iter(())
+
+    def note(self, batch: Sequence[tuple[int, Row]]) -> int:
+        """Keep account of the proved rows before and among those of a batch; of all that are left after the last."""
+        proof = self._proof
+        if proof is None:
+            return 0
+        ledger = self._executor.accounts.ledger
+        stop = min(batch[-1][0] + 1, ledger.rows(self._number)) if batch else proof.rows
+        count = 0
+        for ordinal in [*(ordinal for ordinal, _ in batch if ordinal < stop), stop]:
+            if ordinal > self._noted:
+                if self._is_run:
+                    ledger.note_all(self._number, self._noted, ordinal, OutcomeKind.UNCHANGED)
+                else:
+                    ledger.see_many(self._number, ordinal)
+                count += ordinal - self._noted
+            self._noted = ordinal + 1
+        self._noted = stop
+        return count
+
+    def _can_prove(self, kinds: frozenset[Kind]) -> bool:
+        engine = self._executor.engines[self._number]
+        connection: Any = connections[self._executor.resolver.using]
+        has_way = can_copy(connection) or connection.vendor == "sqlite"
+        return engine.can_prove and has_way and not kinds.isdisjoint({Kind.CREATE, Kind.UPDATE})
+
+    def _prove(self) -> Proof | None:
+        options = self._executor.options
+        rows = list(islice(self._source, options.batch_size + 1))
+        if len(rows) <= options.batch_size:
+            return None  # one batch is soon read
+        reader = ColumnReader(self._decoder)
+        sketch = reader.sketch(rows)
+        if sketch is None or sketch.flags.delete or not self._is_worth_it(sketch, rows):
+            return None
+        layout = self._decoder.layout
+        model = concrete_model(layout.model)
+        if not all(
+            map(_shows_all, [model, *(concrete_model(one.relation.related_model) for one in sketch.references)])
+        ):
+            return None
+        waiting = self._executor.accounts.waiting
+        if any(waiting.knows(reference.relation.name) for reference in sketch.references):
+            return None
+        if not can_match(model, sketch.match):
+            return None
+        prover = Prover(self._executor.resolver.identities, model, layout.system, sketch, options)
+        if not prover.can_prove:
+            return None
+        touches = _touches(reader, sketch) if self._executor.engines[self._number].writes_bulk else None
+        try:
+            self.asked |= kinds_asked(sketch.flags)
+            delimiter = self._source.dialect.delimiter
+            return prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
+        except Unfit:
+            return None
+
+    def _is_worth_it(self, sketch: Sketch, rows: Sequence[Row]) -> bool:
+        """Whether so many rows may be known already that most of them may be unchanged."""
+        layout = self._decoder.layout
+        model, using = concrete_model(layout.model), self._executor.resolver.using
+        if sketch.key is None:
+            known = model._base_manager.using(using).count()
+        else:
+            identities = self._executor.resolver.identities
+            known = (
+                ExternalKeyMapping._base_manager.using(using)
+                .filter(
+                    external_system_id=identities.system(layout.system),
+                    content_type_id=identities.content_type(model),
+                )
+                .count()
+            )
+        length = sum(len(row.values) + sum(map(len, map(str, row.values))) for row in rows) / len(rows)
+        return known * _LEAST_SHARE >= max(self._source.size / length, len(rows))
+
+
+def _shows_all(model: type[Model]) -> bool:
+    """Whether the manager through which all else asks gives every row of the table."""
+    return type(model._base_manager) is Manager
+
+
+def _touches(reader: ColumnReader, sketch: Sketch) -> Touches:
+    def touches(row: Unproved) -> Touched | None:
+        if not reader.asks_alike(sketch, row.flags, row.match_on):
+            return None
+        values = reader.match_texts(sketch, row.values)
+        return None if values is None else Touched(row.key.strip(), values)
+
+    return touches

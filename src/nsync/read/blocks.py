@@ -1,0 +1,132 @@
+"""Blocks: a CSV file in large pieces, for those who look at its rows without a Python object for each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress
+from typing import Final
+
+BYTE_ORDER_MARK: Final = "\ufeff"
+SIZE: Final = 512 * 1024  # characters
+_ROWS: Final = 5_000  # parsed at once, where text must be parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """
+    Some records of a file, one after the other; blank ones are left out (rule C4).
+
+    Either plain text, in which each line, ended by a newline, is a record with as many cells as the header has
+    columns and no quotes; or records that were parsed, each with the line where it starts.
+    """
+
+    first_line: int
+    text: str = ""
+    records: Sequence[tuple[int, Sequence[str]]] = ()
+
+    def __len__(self) -> int:
+        """Give the number of records."""
+        return self.text.count("\n") if self.text else len(self.records)
+
+    def chosen(self, is_chosen: Sequence[int], delimiter: str) -> Iterator[tuple[int, int, Sequence[str]]]:
+        """Give some of the records: their place in the block, line and cells."""
+        places = list(compress(range(len(is_chosen)), is_chosen))
+        if not self.text:
+            for place in places:
+                yield place, *self.records[place]
+            return
+        lines = compress(self.text.split("\n"), is_chosen)
+        for place, cells in zip(places, csv.reader(lines, delimiter=delimiter), strict=True):
+            yield place, self.first_line + place, cells
+
+
+class Unfit(Exception):
+    """The text cannot be taken in blocks: read it record by record."""
+
+
+def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bool, limit: int) -> Iterator[Block]:
+    """
+    Give the records of a text in blocks.
+
+    Args:
+        text: From its first character; its line ends as they are.
+        delimiter: Between the cells of a record.
+        width: Cells of a whole record.
+        has_header: The first record that is not blank is none of them.
+        limit: Characters of a record.
+
+    Raises:
+        Unfit: It has line ends that are not newlines, NUL characters, or longer records.
+        csv.Error, UnicodeDecodeError: As `CsvSource`.
+    """
+    line, rest = 1, ""
+    if not has_header:
+        rest = text.read(1).lstrip(BYTE_ORDER_MARK)
+    else:
+        lines = chain([text.readline().lstrip(BYTE_ORDER_MARK)], iter(text.readline, ""))
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        while (cells := next(reader, None)) is not None and not any(map(str.strip, cells)):
+            pass
+        line += reader.line_num
+    # Found fast, since each begins with a plain character: most files have no line that begins with an empty cell.
+    empty = re.compile(rf"\n[\s{re.escape(delimiter)}]")
+    bodies = _bodies(text, rest, limit)
+    for body in bodies:
+        if '"' in body:
+            yield from _parsed(chain([body], bodies), line, delimiter)
+            return
+        body = _with_newlines(body)
+        count = body.count("\n")
+        is_whole = body.count(delimiter) == count * (width - 1)
+        if is_whole and not empty.search(body) and not empty.match("\n" + body[:1]):
+            yield Block(line, text=body)
+        else:
+            yield from _parsed(iter([body]), line, delimiter)
+        line += count
+
+
+def _bodies(text: io.TextIOWrapper, rest: str, limit: int) -> Iterator[str]:
+    """Give the rest of the text in pieces that end with a newline."""
+    while more := text.read(SIZE):
+        if "\0" in more:
+            raise Unfit
+        rest += more
+        end = rest.rfind("\n") + 1
+        if not end and len(rest) > limit:
+            raise Unfit
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest + "\n"
+
+
+def _with_newlines(text: str) -> str:
+    if "\r" not in text:
+        return text
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        raise Unfit
+    return text
+
+
+def _parsed(bodies: Iterator[str], line: int, delimiter: str) -> Iterator[Block]:
+    """Parse text; a record may go on in the next piece."""
+    # Line ends within a cell stay as they are.
+    lines = chain.from_iterable(io.StringIO(body, newline="") for body in bodies)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    records: list[tuple[int, Sequence[str]]] = []
+    start = line
+    for cells in reader:
+        if any(map(str.strip, cells)):
+            records.append((start, cells))
+        start = line + reader.line_num
+        if len(records) == _ROWS:
+            yield Block(records[0][0], records=records)
+            records = []
+    if records:
+        yield Block(records[0][0], records=records)
