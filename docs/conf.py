@@ -22,7 +22,7 @@ release = nsync.__version__
 version = ".".join(release.split(".")[:2])
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]  # nothing that asks the network
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "**/*.inc.rst"]
 default_role = "py:obj"  # `Report` in a docstring is a link where there is something to link to
 highlight_language = "text"
 language = "en"
