@@ -73,3 +73,17 @@ def test_a_reference_that_is_a_primary_key_is_never_changed() -> None:
     text = "external_key,action_flags,depot=>name,text\nk1,cu*,B,u\nk1,cu*,A,v\nk2,cu*,B,w\n"
 
     agree(["Depot", "DepotDetail"], start, "DepotDetail", text)
+
+
+@pytest.mark.parametrize("policy", ["basic", "ordered"])
+def test_a_waiting_relation_that_a_later_row_has_set_needs_no_warning(policy: str) -> None:
+    """R5, R6: though no object was written that it might have found."""
+    rows = "k1,1,,V,B1\n" * 4 + "k2,1,,V,B1\nk2,2,,W,B1\n"
+    file = File("Person", f"external_key,employee_id,age,company=>name,badge=>code\n{rows}", SYSTEM)
+    options = {"on_error": "skip", "action_flags": "cu", "match_on": "employee_id"}
+
+    check(
+        Example((Thing("Company", {"name": "V", "city": ""}),), (Run((file,), options, policy),)),
+        ["Company", "Person", "Badge"],
+        EVERY,
+    )
