@@ -119,7 +119,7 @@ class ByColumns:
             except (Changed, RowError):
                 return 0, columns.count
             self._accounts.note_removed(self._source, ordinals[:stop], self._model)
-        return stop, max(peculiar) + 1 - stop if peculiar else 0
+        return _extent(stop, peculiar)
 
     def _apply(
         self, columns: Columns, ordinals: Sequence[int], creates: bool, updates: bool, *, assumes_new: bool
@@ -145,7 +145,7 @@ class ByColumns:
         self._expects_new = len(decided.new.rows) == columns.count
         if stop:
             self._accounts.note_columns(self._source, ordinals[:stop], decided, self._model)
-        return stop, max(peculiar) + 1 - stop if peculiar else 0
+        return _extent(stop, peculiar)
 
     def _pass_over(self, ordinals: Sequence[int], columns: Columns) -> tuple[int, int]:
         """Rows that this phase does nothing for."""
@@ -153,7 +153,7 @@ class ByColumns:
         stop = min(peculiar, default=columns.count)
         if stop:
             self._accounts.ledger.see_many(self._source, ordinals[stop - 1] + 1)
-        return stop, max(peculiar) + 1 - stop if peculiar else 0
+        return _extent(stop, peculiar)
 
     def _is_awaited(self, columns: Columns) -> bool:
         """Whether rows before these wait for relations that these speak of (rule R6)."""
@@ -163,3 +163,8 @@ class ByColumns:
 def _is_much(peculiar: Collection[int], count: int) -> bool:
     """Whether there are so many peculiar rows that all are better planned one by one."""
     return len(peculiar) > max(_FEW, count // _SHARE)
+
+
+def _extent(stop: int, peculiar: Collection[int]) -> tuple[int, int]:
+    """Give how many rows come before the first that is peculiar, and how many from it to the last such."""
+    return stop, max(peculiar) + 1 - stop if peculiar else 0

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from nsync.actions import EMPTY
 from nsync.columns import Columns, Wanted
@@ -89,7 +89,7 @@ class ColumnFacts:
     def _ask(self, columns: Columns) -> Facts:
         rows = _ordinary(columns)
         keys = [columns.keys[row] for row in rows] if columns.keys else []
-        linked = self._linked(self._system, [self._model], keys)
+        linked = self._linked(self._system, self._model, keys)
         stored: dict[object, Values] = {}
         found: dict[Values, object] = {}
         names = (*columns.names, *(wanted.relation.attname for wanted in columns.wanted))
@@ -114,7 +114,7 @@ class ColumnFacts:
 
     def _ask_of_removed(self, columns: Columns) -> RemovalFacts:
         rows = _ordinary(columns)
-        linked = self._linked(self._system, [self._model], [columns.keys[row] for row in rows])
+        linked = self._linked(self._system, self._model, [columns.keys[row] for row in rows])
         stored: dict[object, Values] = {}
         found: dict[Values, object] = {}
         if columns.match and not columns.flags.force:
@@ -144,18 +144,18 @@ class ColumnFacts:
                 found.update(rows.filter(RowsIn([name], [field], part)).values_list(name, flat=True))
         return found
 
-    def _linked(self, system: str, models: Sequence[type[Model]], keys: Sequence[str]) -> dict[str, object]:
+    def _mappings(self, system: str, model: type[Model]) -> QuerySet[ExternalKeyMapping]:
+        return ExternalKeyMapping._base_manager.using(self._using).filter(
+            external_system_id=self._identities.system(system), content_type_id=self._identities.content_type(model)
+        )
+
+    def _linked(self, system: str, model: type[Model], keys: Sequence[str]) -> dict[str, object]:
         """Give the primary keys that the keys of a system mean."""
         found: dict[str, object] = {}
-        rows = ExternalKeyMapping._base_manager.using(self._using).filter(
-            external_system_id=self._identities.system(system),
-            content_type_id__in=[self._identities.content_type(model) for model in models],
-        )
+        rows = self._mappings(system, model).values_list("external_key", "object_id")
         for part in slices([(key,) for key in keys], [_KEY], self._using):
-            for key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part)).values_list(
-                "external_key", "object_id"
-            ):
-                found[key] = pk_of(models[0], object_id)
+            for key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part)):
+                found[key] = pk_of(model, object_id)
         return found
 
     def _find(
@@ -167,19 +167,21 @@ class ColumnFacts:
         values = list(zip(*compared, strict=True))
         wanted = values if len(rows) == columns.count else [values[row] for row in rows]
         width = len(columns.match)
-        for row in self._objects(columns.match, wanted, ("pk", *columns.match, *names)):
+        for row in self._objects(self._model, columns.match, wanted, ("pk", *columns.match, *names)):
             pk, match = row[0], row[1 : width + 1]
             stored[pk] = row[width + 1 :]
             found[match] = SEVERAL if match in found else pk
         return found
 
-    def _objects(self, paths: Sequence[str], values: Sequence[Values], names: Sequence[str]) -> Iterable[Any]:
-        fields = [held_field(final_field(self._model, path)) for path in paths]
+    def _objects(
+        self, model: type[Model], paths: Sequence[str], values: Sequence[Values], names: Sequence[str]
+    ) -> Iterable[Any]:
+        fields = [held_field(final_field(model, path)) for path in paths]
         for part in slices(values, fields, self._using):
-            yield from self._resolver.objects(self._model).filter(RowsIn(paths, fields, part)).values_list(*names)
+            yield from self._resolver.objects(model).filter(RowsIn(paths, fields, part)).values_list(*names)
 
     def _load(self, pks: Sequence[object], names: Sequence[str], stored: dict[object, Values]) -> None:
-        for row in self._objects(("pk",), self._holdable(self._model, pks), ("pk", *names)):
+        for row in self._objects(self._model, ("pk",), self._holdable(self._model, pks), ("pk", *names)):
             stored[row[0]] = row[1:]
 
     def _holdable(self, model: type[Model], pks: Iterable[object]) -> list[Values]:
@@ -190,13 +192,9 @@ class ColumnFacts:
     def _held(self, pks: Sequence[object]) -> set[object]:
         """Rule I7: give the objects that a key of the system means."""
         held: set[object] = set()
-        rows = ExternalKeyMapping._base_manager.using(self._using).filter(
-            external_system_id=self._identities.system(self._system),
-            content_type_id=self._identities.content_type(self._model),
-        )
+        ids = self._mappings(self._system, self._model).values_list("object_id", flat=True)
         for part in slices([(str(pk),) for pk in pks], [_OBJECT], self._using):
-            ids = rows.filter(RowsIn(["object_id"], [_OBJECT], part)).values_list("object_id", flat=True)
-            held.update(pk_of(self._model, object_id) for object_id in ids)
+            held.update(pk_of(self._model, one) for one in ids.filter(RowsIn(["object_id"], [_OBJECT], part)))
         return held
 
     def _references(self, wanted: Wanted, rows: Sequence[int]) -> dict[object, object]:
@@ -204,25 +202,18 @@ class ColumnFacts:
         values = [value for value in {wanted.values[row] for row in rows} if value is not EMPTY]
         model = concrete_model(wanted.relation.related_model)
         target = wanted.relation.target_attname
-        found: dict[object, object] = {}
         if wanted.system:
-            linked = self._linked(wanted.system, [model], [str(value) for value in values])
-            pks = {pk for pk in linked.values() if pk is not None}
-            stored: dict[object, object] = {}
-            field = held_field(model._meta.pk)
-            for part in slices(self._holdable(model, pks), [field], self._using):
-                stored.update(
-                    self._resolver.objects(model).filter(RowsIn(["pk"], [field], part)).values_list("pk", target)
-                )
+            linked = self._linked(wanted.system, model, [str(value) for value in values])
+            pks = self._holdable(model, set(linked.values()))
+            stored = dict(self._objects(model, ("pk",), pks, ("pk", target)))
             return {key: stored[pk] for key, pk in linked.items() if pk in stored}
-        fields = [held_field(final_field(model, wanted.path))]
+        found: dict[object, object] = {}
         several = set()
-        for part in slices([(value,) for value in values], fields, self._using):
-            query = self._resolver.objects(model).filter(RowsIn([wanted.path], fields, part))
-            for value, held in query.values_list(wanted.path, target):
-                if value in found:
-                    several.add(value)
-                found[value] = held
+        rows_found = self._objects(model, (wanted.path,), [(value,) for value in values], (wanted.path, target))
+        for value, held in rows_found:
+            if value in found:
+                several.add(value)
+            found[value] = held
         return {value: held for value, held in found.items() if value not in several}
 
 
