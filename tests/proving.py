@@ -34,7 +34,7 @@ def proofs() -> Iterator[list[Proof | None]]:
 
 def passed_over(proof: Proof | None) -> int | None:
     """Give the number of rows that are not looked at; None without a proof."""
-    return None if proof is None else proof.rows - len(proof.unproved)
+    return None if proof is None else proof.unproved.count(0)
 
 
 @dataclass(frozen=True)

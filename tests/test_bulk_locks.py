@@ -43,6 +43,8 @@ def _spread(params: Iterable[Any]) -> Iterator[object]:
     for param in params:
         if isinstance(param, list | tuple):
             yield from param
+        elif isinstance(param, str) and param.startswith("{"):  # an array of PostgreSQL, of numbers
+            yield from map(int, param.strip("{}").split(","))
         else:
             yield param
 

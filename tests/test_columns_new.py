@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.db import connection
 
 from nsync.plan.columnfacts import ColumnFacts
 from nsync.record.report import Report
@@ -119,3 +120,21 @@ def test_new_rows_are_not_asked_about(sync_text: Sync, monkeypatch: pytest.Monke
 
     assert found == [10] * 9
     assert assumed.queries <= asked.queries - 2 * 9
+
+
+@pytest.mark.database("postgresql")
+def test_new_objects_and_their_keys_go_in_by_copy(sync_text: Sync) -> None:
+    """One COPY for the objects of a batch and one for their keys, with numbers that one query took."""
+    statements: list[str] = []
+
+    def listen(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(listen):
+        sync_text(HEAD + NEW, Parcel, batch_size=3, **BY_CODE)
+
+    copies = [sql.split()[1] for sql in statements if sql.startswith("COPY")]
+    assert copies == ['"testapp_parcel"', '"nsync_externalkeymapping"'] * 2
+    assert [sql for sql in statements if sql.startswith("INSERT") and "externalsystem" not in sql] == []
+    assert sum("generate_series" in sql for sql in statements) == 2

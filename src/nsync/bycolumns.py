@@ -20,7 +20,7 @@ from nsync.plan.columnfacts import ColumnFacts
 from nsync.plan.columnremoval import decide_removal
 from nsync.plan.columns import ColumnRules, can_match
 from nsync.plan.resolve import Resolver
-from nsync.rows import Row
+from nsync.rows import RowBatch
 
 _FEW = 2  # peculiar rows that never make a whole batch peculiar
 _SHARE = 100  # nor does one of so many
@@ -48,26 +48,25 @@ class ByColumns:
         self.asked: set[Kind] = set()  # what ordinary rows have asked for
         self._can_remove = not columnremoval.unfit(model)
         self._expects_new = False  # whether the rows before were all new
+        self._expects_lone = True  # whether the objects that rows before have deleted all went alone
         self._reader = ColumnReader(decoder)
         self._facts = ColumnFacts(resolver, model, layout.system)
         self._rules = ColumnRules(model, folds_text=resolver.folds_text)
         self._writer = ColumnWriter(resolver.identities, model, layout.system)
 
-    def run(
-        self, batch: Sequence[tuple[int, Row]], kinds: Collection[Kind], rest: Rest, tell: Callable[[int], None]
-    ) -> None:
+    def run(self, batch: RowBatch, kinds: Collection[Kind], rest: Rest, tell: Callable[[int], None]) -> None:
         """
         Run consecutive rows, in order: ordinary ones by columns, peculiar ones as `rest` does.
 
         Args:
-            batch: Ordinals and rows.
+            batch: The rows.
             kinds: Of the actions that this phase runs.
             rest: Runs some of the rows one by one, and tells of them.
             tell: Called with a number of rows that were run.
         """
         start = 0
         while start < len(batch):
-            done, peculiar = self._run(batch[start:] if start else batch, kinds)
+            done, peculiar = self._run(batch.part(start, len(batch)) if start else batch, kinds)
             if done:
                 tell(done)
             start += done
@@ -75,15 +74,15 @@ class ByColumns:
                 rest(start, start + peculiar)
             start += peculiar
 
-    def _run(self, batch: Sequence[tuple[int, Row]], kinds: Collection[Kind]) -> tuple[int, int]:
+    def _run(self, batch: RowBatch, kinds: Collection[Kind]) -> tuple[int, int]:
         """Run rows up to the first that is peculiar; give their number, and that of the rows up to the last such."""
         count = len(batch)
-        columns = self._reader.read([row for _, row in batch])
+        columns = self._reader.read(batch)
         if columns is not None:
             self.asked |= kinds_asked(columns.flags)
         if columns is None or self._is_awaited(columns) or not can_match(self._model, columns.match):
             return 0, count
-        ordinals = [ordinal for ordinal, _ in batch]
+        ordinals = batch.ordinals
         columns.peculiar |= self._accounts.ledger.out_of(self._source, ordinals)
         if _is_much(columns.peculiar, count):
             return 0, count
@@ -106,6 +105,9 @@ class ByColumns:
             return self._pass_over(ordinals, columns)
         if not columns.keys or not self._can_remove:
             return 0, columns.count
+        if self._remove_alone(columns):
+            self._accounts.note_removed(self._source, ordinals, self._model)
+            return columns.count, 0
         try:
             removed, peculiar = decide_removal(columns, self._facts.ask_of_removed(columns))
         except (FieldError, OverflowError, ValueError):  # a value that no database can be asked for
@@ -119,7 +121,23 @@ class ByColumns:
             except (Changed, RowError):
                 return 0, columns.count
             self._accounts.note_removed(self._source, ordinals[:stop], self._model)
+        self._expects_lone = not peculiar
         return _extent(stop, peculiar)
+
+    def _remove_alone(self, columns: Columns) -> bool:
+        """Delete what goes alone, if all does; this asks less than to decide for each row."""
+        if not self._expects_lone or columns.peculiar or (columns.match and not columns.flags.force):
+            return False
+        self._expects_lone = False
+        try:
+            removed = self._facts.ask_of_lone(columns)
+            if removed is None:
+                return False
+            self._writer.remove_alone(removed)
+        except (Changed, RowError, FieldError, OverflowError, ValueError):
+            return False
+        self._expects_lone = True
+        return True
 
     def _apply(
         self, columns: Columns, ordinals: Sequence[int], creates: bool, updates: bool, *, assumes_new: bool

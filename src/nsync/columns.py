@@ -123,6 +123,13 @@ class Removed(NamedTuple):
     read: Sequence[Sequence[object]]  # per object: the columns that are matched by, as they were read, for rule T8
 
 
+class RemovedAlone(NamedTuple):
+    """Objects to be deleted, each with a mapping, unless another mapping means one of them."""
+
+    mappings: Sequence[object]  # their primary keys
+    pks: Sequence[object]
+
+
 class Cell(NamedTuple):
     """Where a value stands in each row of a source."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from contextlib import closing
 from typing import Any
 
 from django.db import connections
@@ -19,10 +19,11 @@ from nsync.executor import Executor
 from nsync.fields import concrete_model
 from nsync.models import ExternalKeyMapping
 from nsync.plan.columns import can_match
-from nsync.plan.proving import Proof, Prover, Touched, Touches, Unproved
+from nsync.plan.proving import Proof, Prover, Touches, Unproved
 from nsync.read.base import Source
+from nsync.read.batches import row_batches
 from nsync.read.blocks import Unfit
-from nsync.rows import Row
+from nsync.rows import RowBatch
 
 _LEAST_SHARE = 2  # one of so many rows must be known, or a proof is not worth its time
 
@@ -51,36 +52,46 @@ class Proofs:
         self.asked: set[Kind] = set()  # what proved rows have asked for
         self._noted = 0  # rows whose outcome is noted, in this phase
 
-    def start(self, kinds: frozenset[Kind]) -> Iterator[tuple[int, Row]]:
-        """Give the rows that a phase must look at, with their ordinals."""
+    def start(self, kinds: frozenset[Kind]) -> Iterator[RowBatch]:
+        """Give the rows that a phase must look at, in batches."""
         self._noted = 0
         if not (self._is_only and self._is_tried):
             self._proof = self._prove() if self._can_prove(kinds) else None
             self._is_tried = True
         self._is_run = not self.asked.isdisjoint(kinds)
+        size = self._executor.options.batch_size
         if self._proof is None:
-            return enumerate(self._source)
-        is_wanted = bytearray(self._proof.rows)
-        for ordinal in self._proof.unproved:
-            is_wanted[ordinal] = 1
-        return self._source.rows_at(is_wanted) if self._proof.unproved else iter(())
+            return row_batches(self._source, size)
+        return row_batches(self._source, size, self._proof.unproved) if any(self._proof.unproved) else iter(())
 
-    def note(self, batch: Sequence[tuple[int, Row]]) -> int:
-        """Keep account of the proved rows before and among those of a batch; of all that are left after the last."""
-        proof = self._proof
-        if proof is None:
+    def note(self, ordinals: Sequence[int]) -> int:
+        """
+        Keep account of the proved rows before and among those that were run.
+
+        Returns:
+            How many these are.
+        """
+        if self._proof is None:
+            return 0
+        count = 0
+        for ordinal in ordinals:
+            count += self._note_until(ordinal)
+            self._noted = ordinal + 1
+        return count
+
+    def note_rest(self) -> int:
+        """Keep account of the proved rows after the last that was run."""
+        return 0 if self._proof is None else self._note_until(len(self._proof.unproved))
+
+    def _note_until(self, stop: int) -> int:
+        count = stop - self._noted
+        if count <= 0:
             return 0
         ledger = self._executor.accounts.ledger
-        stop = min(batch[-1][0] + 1, ledger.rows(self._number)) if batch else proof.rows
-        count = 0
-        for ordinal in [*(ordinal for ordinal, _ in batch if ordinal < stop), stop]:
-            if ordinal > self._noted:
-                if self._is_run:
-                    ledger.note_all(self._number, self._noted, ordinal, OutcomeKind.UNCHANGED)
-                else:
-                    ledger.see_many(self._number, ordinal)
-                count += ordinal - self._noted
-            self._noted = ordinal + 1
+        if self._is_run:
+            ledger.note_all(self._number, self._noted, stop, OutcomeKind.UNCHANGED)
+        else:
+            ledger.see_many(self._number, stop)
         self._noted = stop
         return count
 
@@ -92,8 +103,9 @@ class Proofs:
 
     def _prove(self) -> Proof | None:
         options = self._executor.options
-        rows = list(islice(self._source, options.batch_size + 1))
-        if len(rows) <= options.batch_size:
+        with closing(row_batches(self._source, options.batch_size + 1)) as batches:
+            rows = next(batches, None)
+        if rows is None or len(rows) <= options.batch_size:
             return None  # one batch is soon read
         reader = ColumnReader(self._decoder)
         sketch = reader.sketch(rows)
@@ -115,13 +127,15 @@ class Proofs:
             return None
         touches = _touches(reader, sketch) if self._executor.engines[self._number].writes_bulk else None
         try:
-            self.asked |= kinds_asked(sketch.flags)
             delimiter = self._source.dialect.delimiter
-            return prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
+            proof = prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
         except Unfit:
             return None
+        if proof is not None:
+            self.asked |= kinds_asked(sketch.flags)
+        return proof
 
-    def _is_worth_it(self, sketch: Sketch, rows: Sequence[Row]) -> bool:
+    def _is_worth_it(self, sketch: Sketch, rows: RowBatch) -> bool:
         """Whether so many rows may be known already that most of them may be unchanged."""
         layout = self._decoder.layout
         model, using = concrete_model(layout.model), self._executor.resolver.using
@@ -137,7 +151,7 @@ class Proofs:
                 )
                 .count()
             )
-        length = sum(len(row.values) + sum(map(len, map(str, row.values))) for row in rows) / len(rows)
+        length = sum(len(row.values) + sum(map(len, map(str, row.values))) for _, row in rows) / len(rows)
         return known * _LEAST_SHARE >= max(self._source.size / length, len(rows))
 
 
@@ -147,10 +161,11 @@ def _shows_all(model: type[Model]) -> bool:
 
 
 def _touches(reader: ColumnReader, sketch: Sketch) -> Touches:
-    def touches(row: Unproved) -> Touched | None:
-        if not reader.asks_alike(sketch, row.flags, row.match_on):
+    def touches(rows: Unproved) -> list[Sequence[str]] | None:
+        asked = set(zip(rows.flags, rows.match_on, strict=True))
+        if not all(reader.asks_alike(sketch, flags, match) for flags, match in asked):
             return None
-        values = reader.match_texts(sketch, row.values)
-        return None if values is None else Touched(row.key.strip(), values)
+        values = reader.match_texts(sketch, rows.cells)
+        return None if values is None else [list(map(str.strip, rows.keys)), *values]
 
     return touches

@@ -1,9 +1,13 @@
-"""Row: what a source says, before anything is interpreted."""
+"""Row and RowBatch: what a source says, before anything is interpreted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from nsync.errors import SourceError
 
 
 class _Missing(Enum):
@@ -26,3 +30,62 @@ class Row(NamedTuple):
     number: int  # 1-based, as an editor shows it: the header of a CSV file is line 1
     header: tuple[str, ...]  # for CSV one tuple, shared by every row, so that a row stays small
     values: tuple[object, ...]  # str from CSV; MISSING for an absent cell; longer than header: extra cells
+
+
+def fit(cells: Sequence[Any], width: int) -> tuple[Any, ...]:
+    """Pad a short row with MISSING; cut extra cells if all are empty (rule C4)."""
+    if len(cells) == width:
+        return tuple(cells)
+    if len(cells) < width:
+        return (*cells, *[MISSING] * (width - len(cells)))
+    if any(cell and cell.strip() for cell in cells[width:]):
+        return tuple(cells)
+    return tuple(cells[:width])
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """
+    Some rows of a source, in their order; a `Row` is made only for who asks for it.
+
+    All sequences have one item per row.
+    """
+
+    header: tuple[str, ...]
+    ordinals: Sequence[int]  # 0: the first row of the source
+    lines: Sequence[int]  # `Row.number`
+    records: Sequence[Any]  # `Row.values`; with a delimiter texts: as many cells as the header, without quotes
+    delimiter: str = ""
+    error: SourceError | None = None  # why the source cannot be read any further
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
+        """Give each row with its ordinal."""
+        for ordinal, line, record in zip(self.ordinals, self.lines, self.records, strict=True):
+            cells = record.split(self.delimiter) if self.delimiter else record
+            yield ordinal, Row(line, self.header, tuple(cells))
+
+    def part(self, start: int, stop: int) -> RowBatch:
+        """Give some of the rows."""
+        return replace(
+            self,
+            ordinals=self.ordinals[start:stop],
+            lines=self.lines[start:stop],
+            records=self.records[start:stop],
+        )
+
+    def columns(self) -> list[Sequence[str]] | None:
+        """Give the cells column by column; None if they are not all texts, or some row has too few or many."""
+        if not self.delimiter:
+            return None
+        cells = self.delimiter.join(self.records).split(self.delimiter)
+        return [cells[position :: len(self.header)] for position in range(len(self.header))]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, Row]], header: tuple[str, ...], error: SourceError | None = None) -> RowBatch:
+        """Make a batch of rows with their ordinals."""
+        ordinals = [ordinal for ordinal, _ in rows]
+        return cls(header, ordinals, [row.number for _, row in rows], [row.values for _, row in rows], error=error)

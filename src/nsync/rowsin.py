@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import BooleanField, F, Func, IntegerField, Lookup
 
 from nsync.fields import held_field, is_text, prepared
+from nsync.pgtext import array, is_written
 
 _AT_ONCE = 1_000  # combinations in one statement where each value is a parameter
 _AT_ONCE_AS_ONE = 20_000  # … and where all of them are one
@@ -19,42 +20,51 @@ _IN_JSON = frozenset({int, str, UUID})
 _TEXT_AT_ONCE = 1_000_000  # characters in one statement: MariaDB and MySQL limit its length, by default to 16 MB
 
 
-def slices(rows: Sequence[tuple[object, ...]], fields: Sequence[Any], using: str) -> Iterator[Sequence[Any]]:
-    """Give combinations of values in groups that one statement can take."""
-    if not rows:
+Columns = Sequence[Sequence[Any]]  # one sequence per column, all of one length
+
+
+def slices(columns: Columns, fields: Sequence[Any], using: str) -> Iterator[Columns]:
+    """
+    Give combinations of values in groups that one statement can take.
+
+    Args:
+        columns: The values, one sequence per column.
+        fields: The field that compares each column.
+        using: Alias of the database.
+    """
+    if not (columns and columns[0]):
         return
     size = _AT_ONCE_AS_ONE
-    columns = list(zip(*rows, strict=True))
     if not _is_one_parameter(fields, columns, using):
         limit = connections[using].features.max_query_params or _AT_ONCE
         # The statement has a few parameters more: systems, content types, empty values.
         size = max(min(_AT_ONCE, (limit - 20) // max(len(fields), 1)), 1)
-    if len(rows) <= size and sum(map(_length, columns)) <= _TEXT_AT_ONCE:
-        yield rows
-        return
-    yield from parts_of_text(rows, size)
+    yield from parts_of_text(columns, size)
 
 
-def parts_of_text(rows: Sequence[tuple[object, ...]], size: int) -> Iterator[Sequence[tuple[object, ...]]]:
-    """Give rows in groups of at most so many, and of texts that are not too long for a statement."""
-    part: list[tuple[object, ...]] = []
-    length = 0
-    for row in rows:
-        part.append(row)
-        length += _length(row)
-        if len(part) == size or length > _TEXT_AT_ONCE:
-            yield part
-            part, length = [], 0
-    if part:
+def parts_of_text(columns: Columns, size: int) -> Iterator[Columns]:
+    """Give rows of columns in groups of at most so many, and of texts that are not too long for a statement."""
+    count = len(columns[0])
+    start = 0
+    while start < count:
+        stop = min(start + size, count)
+        part = columns if stop - start == count else [column[start:stop] for column in columns]
+        while stop - start > 1 and sum(map(_length, part)) > _TEXT_AT_ONCE:
+            stop = start + (stop - start + 1) // 2
+            part = [column[start:stop] for column in columns]
         yield part
+        start = stop
 
 
 def _length(values: Sequence[object]) -> int:
     """Give the characters of the texts among some values."""
-    return sum(len(value) for value in values if isinstance(value, str))
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return len("".join(values))  # type: ignore[arg-type]  # they are all texts
+    return sum(len(value) for value in values if isinstance(value, str)) if str in kinds else 0
 
 
-def _is_one_parameter(fields: Sequence[Any], columns: Sequence[Sequence[object]], using: str) -> bool:
+def _is_one_parameter(fields: Sequence[Any], columns: Columns, using: str) -> bool:
     """Whether all values can be one parameter: an array for PostgreSQL, JSON for SQLite."""
     vendor = connections[using].vendor
     if vendor == "postgresql":
@@ -121,15 +131,15 @@ class RowsIn(Lookup):
     Args:
         paths: Names of columns, as in a filter.
         fields: The field that compares each of them: of a foreign key, its target.
-        rows: One value for each path; not more than `slices` gives.
+        columns: One sequence of values for each path; not more than `slices` gives.
     """
 
     prepare_rhs = False
 
-    def __init__(self, paths: Sequence[str], fields: Sequence[Any], rows: Sequence[tuple[object, ...]]) -> None:
-        super().__init__(_Columns(*map(F, paths)), rows)
+    def __init__(self, paths: Sequence[str], fields: Sequence[Any], columns: Columns) -> None:
+        super().__init__(_Columns(*map(F, paths)), columns)
         self._fields = fields
-        self._columns = list(zip(*rows, strict=True))
+        self._columns = columns
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # no template
         """Compare with a list of parameters."""
@@ -150,7 +160,7 @@ class RowsIn(Lookup):
         names, before = self._left(compiler)
         columns = self._prepared(connection)
         if len(columns) == 1:
-            return f"{names} IN (SELECT value FROM json_each(%s))", [*before, json.dumps(columns[0])]
+            return f"{names} IN (SELECT value FROM json_each(%s))", [*before, json.dumps(list(columns[0]))]
         values = ", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(self._fields)))
         return f"{names} IN (SELECT {values} FROM json_each(%s))", [
             *before,
@@ -162,7 +172,10 @@ class RowsIn(Lookup):
         if not _is_one_parameter(self._fields, self._columns, connection.alias):
             return self.as_sql(compiler, connection)
         names, before = self._left(compiler)
-        arrays = [list(column) for column in self._prepared(connection)]
+        arrays = [
+            array(column) if is_written(field) else list(column)
+            for field, column in zip(self._fields, self._prepared(connection), strict=True)
+        ]
         places = [f"%s::{array_type(field, connection)}[]" for field in self._fields]
         if len(arrays) == 1:
             return f"{names} = ANY({places[0]})", [*before, *arrays]

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -22,7 +20,7 @@ from nsync.options import SyncOptions
 from nsync.policies import Phase, kinds_of, phase_of, settling_phase
 from nsync.proofs import Proofs
 from nsync.read.base import Source
-from nsync.rows import Row
+from nsync.rows import Row, RowBatch
 from nsync.settling import settle
 from nsync.signals import batch_applied
 from nsync.steps import RowStep
@@ -113,45 +111,41 @@ class Run:
 
     def _run_source(self, task: Task, number: int) -> None:
         proofs = self._proofs_of(task)
-        rows = proofs.start(self._kinds[number] if self._kinds else frozenset())
         count = position = 0
-        while True:
-            batch, error = _read_batch(rows, self.options.batch_size)
-            if not (batch or error):
-                break
-            line = batch[-1][1].number if batch else 0
-            # A whole batch is read before its first row is run: progress is told evenly over its rows.
-            step = (task.source.position - position) / max(len(batch), 1)
-            positions = (position + round(done * step) for done in range(1, len(batch) + 1))
+        for batch in proofs.start(self._kinds[number] if self._kinds else frozenset()):
+            line = batch.lines[-1] if batch else 0
+            told = _Told(self._tell_many, position, task.source.position, len(batch))
             with self._boundary(f"{task.source.name}:{line}"):
                 try:
-                    self._run_batch(task, number, batch, positions)
-                finally:
-                    self._tell_proved(proofs.note(batch), task.source.position)
-                if error is not None:
-                    raise error
+                    self._run_batch(task, number, batch, told)
+                except BaseException:
+                    proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
+                    raise
+                self._tell_many(proofs.note(batch.ordinals), task.source.position)
+                if batch.error is not None:
+                    raise batch.error
             position = task.source.position
-            count += len(batch)
-            logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
-            batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
-        self._tell_proved(proofs.note(()), task.source.position)
+            count = batch.ordinals[-1] + 1
+            self._say_applied(task, count, number)
+        if left := proofs.note_rest():
+            self._tell_many(left, task.source.position)
+            self._say_applied(task, count + left, number)
         self._bytes_done += task.source.size
         self._bytes_total = self._bytes_total or self._sum_bytes()  # by now the end of a stream may be known
 
-    def _run_batch(self, task: Task, number: int, batch: Sequence[tuple[int, Row]], positions: Iterator[int]) -> None:
-        tell = partial(self._tell_next, positions)
+    def _say_applied(self, task: Task, count: int, number: int) -> None:
+        logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
+        batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
+
+    def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told) -> None:
         if not batch or not self.executor.engines[task.number].writes_columns:
             self.executor.run(self._steps(task, number, batch), tell)
             return
 
         def rest(start: int, stop: int) -> None:
-            self.executor.run(self._steps(task, number, batch[start:stop]), tell)
+            self.executor.run(self._steps(task, number, batch.part(start, stop)), tell)
 
-        def tell_many(count: int) -> None:
-            for _ in range(count):
-                tell()
-
-        self._by_columns(task).run(batch, self._kinds[number], rest, tell_many)
+        self._by_columns(task).run(batch, self._kinds[number], rest, tell)
 
     def _by_columns(self, task: Task) -> ByColumns:
         if task not in self._columns:
@@ -179,7 +173,7 @@ class Run:
     def _batch(self, last: str) -> AbstractContextManager[Any]:
         return _BatchBoundary(self, last)
 
-    def _steps(self, task: Task, number: int, batch: Sequence[tuple[int, Row]]) -> Iterator[RowStep]:
+    def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
         asked = self._asked[task]
         for ordinal, row in batch:
@@ -241,18 +235,14 @@ class Run:
             message = "the run ended, or its policy passed over the row, before it was applied"
             self.executor.accounts.ignore(place, "not-executed", message)
 
-    def _tell_next(self, positions: Iterator[int]) -> None:
-        self._tell(next(positions))
-
-    def _tell_proved(self, count: int, position: int) -> None:
-        if count:
-            self._rows_read += count - 1
-            self._tell(position)
-
     def _tell(self, position: int) -> None:
         """Count a row as run; from time to time, say so. The position is in bytes, in the current source."""
-        self._rows_read += 1
-        if self._rows_read % _TELL_EVERY == 0:
+        self._tell_many(1, position)
+
+    def _tell_many(self, count: int, position: int) -> None:
+        before = self._rows_read // _TELL_EVERY
+        self._rows_read += count
+        if self._rows_read // _TELL_EVERY > before:
             self._show(position)
 
     def _show(self, position: int) -> None:
@@ -262,14 +252,23 @@ class Run:
             self._progress(rows, self._bytes_done + position, self._bytes_total)
 
 
-def _read_batch(rows: Iterator[tuple[int, Row]], size: int) -> tuple[list[tuple[int, Row]], SourceError | None]:
-    """Read the next rows, numbered, and what ended them: rows before an unreadable one count as any others (T4)."""
-    batch: list[tuple[int, Row]] = []
-    try:
-        batch.extend(islice(rows, size))
-    except SourceError as error:
-        return batch, error
-    return batch, None
+class _Told:
+    """
+    How many rows of a batch were run, in order; called with a number of more rows.
+
+    The whole batch is read before its first row is run: progress goes evenly over its rows, from one position in the
+    source to the other.
+    """
+
+    def __init__(self, tell: Callable[[int, int], None], start: int, stop: int, count: int) -> None:
+        self.rows = 0
+        self._tell = tell
+        self._start = start
+        self._step = (stop - start) / max(count, 1)
+
+    def __call__(self, rows: int = 1) -> None:
+        self.rows += rows
+        self._tell(rows, self._start + round(self.rows * self._step))
 
 
 class _BatchBoundary:

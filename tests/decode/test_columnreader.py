@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from nsync.decode.columns import ColumnReader, unfit
 from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import Decoder
 from nsync.options import SyncOptions
-from nsync.rows import MISSING, Row
+from nsync.rows import MISSING, Row, RowBatch
 from tests.testapp.models import Parcel
 
 _PLAIN = ("external_key", "action_flags", "match_on", "code", "label", "pieces")
@@ -25,8 +26,19 @@ def decoder(header: Sequence[str], **options: Any) -> Decoder:
     return Decoder(compile_layout(Parcel, header, "HR", ("HR",), SyncOptions(**options)))
 
 
-def rows_of(cells: Sequence[Sequence[Any]], header: Sequence[str]) -> list[Row]:
-    return [Row(number, tuple(header), tuple(row)) for number, row in enumerate(cells, start=2)]
+def rows_of(cells: Sequence[Sequence[Any]], header: Sequence[str]) -> RowBatch:
+    rows = [Row(ordinal + 2, tuple(header), tuple(row)) for ordinal, row in enumerate(cells)]
+    return RowBatch.of(list(enumerate(rows)), tuple(header))
+
+
+def as_texts(cells: Sequence[Sequence[str]], header: Sequence[str]) -> RowBatch:
+    """Give rows of cells that need no quotes."""
+    count = len(cells)
+    return RowBatch(tuple(header), range(count), range(2, count + 2), ["\t".join(row) for row in cells], "\t")
+
+
+def listed(columns: Columns | None) -> Columns | None:
+    return replace(columns, values=[list(values) for values in columns.values]) if columns else None
 
 
 def read(cells: Sequence[Sequence[Any]], header: Sequence[str] = _PLAIN, **options: Any) -> Columns | None:
@@ -164,7 +176,7 @@ _CELLS = {
     "action_flags": st.sampled_from(["cu*"] * 9 + ["cu", "", "d", "x"]),
     "match_on": st.sampled_from(["code"] * 9 + ["label", "", "code label", "code |"]),
     "code": st.sampled_from(["1", "2", "é", "", "-", "x" * 21]),
-    "label": st.sampled_from(["L", "", "a\tb", "-", "x\0"]),
+    "label": st.sampled_from(["L", "", "a\rb", "-", "x\0"]),
     "pieces": st.sampled_from(["1", "07", " 3 ", "", "-", "x", "99999", "1.0"]),
 }
 
@@ -172,12 +184,13 @@ _CELLS = {
 @settings(max_examples=150)
 @given(cells=st.lists(st.tuples(*_CELLS.values()), min_size=1, max_size=6), marker=st.sampled_from([None, "-"]))
 def test_rows_that_are_not_named_say_what_a_decoder_says(cells: list[tuple[str, ...]], marker: str | None) -> None:
-    """V1 to V4, C5, F1, I1 to I3: for any rows."""
+    """V1 to V4, C5, F1, I1 to I3: for any rows, as cells or as texts."""
     columns = read(cells, null_marker=marker)
+    assert listed(ColumnReader(decoder(_PLAIN, null_marker=marker)).read(as_texts(cells, _PLAIN))) == listed(columns)
     one = decoder(_PLAIN, null_marker=marker)
     if columns is None or columns.flags.delete:
         return
-    for number, row in enumerate(rows_of(cells, _PLAIN)):
+    for number, row in rows_of(cells, _PLAIN):
         if number in columns.peculiar:
             continue
         actions = one.decode(row, Place(0, number, row.number))  # raises RowError if it is not all right

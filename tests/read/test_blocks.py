@@ -14,6 +14,7 @@ from nsync import SyncOptions
 from nsync.errors import SourceError
 from nsync.read import blocks
 from nsync.read.base import open_source
+from nsync.read.batches import row_batches
 from nsync.read.blocks import Unfit
 from nsync.rows import Row
 
@@ -26,7 +27,12 @@ def by_blocks(text: str, **options: Any) -> list[tuple[int, Row]] | None:
     source = open_source(io.BytesIO(text.encode()), SyncOptions(**options))
     try:
         count = sum(map(len, source.blocks()))
-        return list(source.rows_at(bytearray(b"\1" * count)))
+        found = [pair for batch in row_batches(source, 3) for pair in batch]
+        assert len(found) == count
+        some = bytearray(ordinal % 3 > 0 for ordinal in range(count))
+        chosen = [pair for batch in row_batches(source, 3, some) for pair in batch]
+        assert chosen == [pair for pair in found if some[pair[0]]]
+        return found
     except Unfit:
         return None
     finally:

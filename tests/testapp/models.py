@@ -7,10 +7,10 @@ from datetime import date
 from typing import Any
 
 from django import VERSION as DJANGO_VERSION
-from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
-from django.db.models import F, Max, Q
+from django.db.models import Deferrable, F, Max, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.safestring import mark_safe
@@ -694,3 +694,48 @@ class DepotDetail(models.Model):
 
     depot = models.OneToOneField(Depot, primary_key=True, on_delete=models.CASCADE)
     text = models.CharField(max_length=20, blank=True)
+
+
+# --- what a deletion takes along unseen, and what a table has not though the model says so ---------------------------
+
+
+class Letter(models.Model):
+    """Belongs to an object of any kind."""
+
+    name = models.CharField(max_length=20, unique=True)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, null=True, db_constraint=False)
+    object_id = models.PositiveBigIntegerField(null=True)
+    target = GenericForeignKey()
+
+
+class Folder(models.Model):
+    """Its letters go with it; it may name one of another folder."""
+
+    code = models.CharField(max_length=20, unique=True)
+    label = models.CharField(max_length=20, blank=True)
+    best = models.ForeignKey(Letter, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    letters = GenericRelation(Letter)
+
+
+class Turn(models.Model):
+    """Unique at the end of a transaction only: SQLite and MariaDB leave that out."""
+
+    code = models.CharField(max_length=20)
+    label = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["code"], name="turn_code", deferrable=Deferrable.DEFERRED)]
+
+
+class Arrival(models.Model):
+    """Its default is an expression that the database computes."""
+
+    code = models.CharField(max_length=20, unique=True)
+    at = models.DateTimeField(default=Now())
+
+
+class Mistaken(models.Model):
+    """Its default is none that its field takes."""
+
+    code = models.CharField(max_length=20, unique=True)
+    number = models.IntegerField(default="x")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import connections
 from django.db.models import Model
 
 from nsync.apply.base import Changed, Written
@@ -14,18 +13,15 @@ from nsync.apply.deferred import check_deferred
 from nsync.apply.fold import Between, Folded, Keys, Values, fold, known
 from nsync.apply.inserting import insert_objects, insert_rows
 from nsync.apply.mappings import delete_mappings, write_mappings
-from nsync.apply.refusals import refusal
+from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete, remove_objects
 from nsync.apply.statements import OnConflict
 from nsync.apply.updating import update_objects
 from nsync.changes import Change, New, ObjectId
 from nsync.equality import is_as_planned
-from nsync.errors import NsyncError, Problem, RowError
 from nsync.fields import attnames
 from nsync.identities import Identities
 from nsync.rowsin import RowsIn, slices
-
-logger = logging.getLogger(__name__)
 
 
 class BulkWriter:
@@ -60,18 +56,10 @@ class BulkWriter:
         """
         folded = fold(changes)
         keys: dict[New, object] = {}
-        try:
-            with transaction.atomic(using=self.using):
-                self._lock({target: seen(target) for target in folded.present})
-                self._write(folded, keys)
-                check_deferred(changes, self.using)
-        except (NsyncError, Changed):
-            raise
-        except DatabaseError as error:
-            raise refusal(error, None, self._identities) from error
-        except Exception as error:  # a field of the project's own; whose row it is shows when they are written singly
-            logger.debug("refused by the model's own code", exc_info=True)
-            raise RowError(Problem("refused", f"the model's own code refuses it: {error}")) from error
+        with all_or_nothing(self._identities):
+            self._lock({target: seen(target) for target in folded.present})
+            self._write(folded, keys)
+            check_deferred(changes, self.using)
         return Written(keys, tuple(changes))
 
     def _write(self, folded: Folded, keys: dict[New, object]) -> None:
@@ -126,7 +114,7 @@ class BulkWriter:
 
     def _delete_pairs(self, between: Between, columns: Sequence[Any], pairs: Sequence[Sequence[object]]) -> None:
         fields = [column.target_field for column in columns]
-        for part in slices([tuple(pair) for pair in pairs], fields, self.using):
+        for part in slices(list(zip(*pairs, strict=True)), fields, self.using):
             rows = between.through._base_manager.using(self.using)
             raw_delete(rows.filter(RowsIn([column.attname for column in columns], fields, part)), self.using)
 

@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import connections
 from django.db.models import Model
 
 from nsync.apply.base import Changed, obstacles
 from nsync.apply.deferred import check_postgresql
-from nsync.apply.fold import Named
 from nsync.apply.inserting import insert_rows
-from nsync.apply.mappings import delete_mappings
-from nsync.apply.postgresql import can_copy_rows, copy_rows, next_numbers
-from nsync.apply.refusals import refusal
+from nsync.apply.mappings import are_mapped, delete_keys, delete_mappings_with
+from nsync.apply.postgresql import can_copy_rows, copy_rows, next_numbers, sequence_of
+from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
 from nsync.apply.statements import can_insert_lists, can_insert_values, insert_columns, insert_lists, last_number
 from nsync.apply.updating import update_columns
-from nsync.columns import ChangedObjects, Decided, Removed
+from nsync.columns import ChangedObjects, Decided, Removed, RemovedAlone
 from nsync.fields import field_of, fills_itself, has_db_default, is_refilled, is_stamped
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
@@ -62,6 +61,7 @@ class ColumnWriter:
         self._identities = identities
         self._model = model
         self._system = system
+        self._sequence: str | None = None  # of the model's primary key, on PostgreSQL; None: not asked yet
 
     def write(self, decided: Decided, keys: Sequence[str]) -> None:
         """
@@ -76,10 +76,9 @@ class ColumnWriter:
             RowError: The database refuses something; whose row it is shows when they are planned one by one.
             TransientError: The database gave up.
         """
-        try:
+        with all_or_nothing(self._identities):
             self._write(decided, keys)
-        except DatabaseError as error:
-            raise refusal(error, None, self._identities) from error
+            self._check_deferred()
 
     def remove(self, removed: Removed, names: Sequence[str]) -> None:
         """
@@ -91,35 +90,49 @@ class ColumnWriter:
         Queries: a savepoint, one to lock and read the objects again where the database has locks, one for the mappings,
         one for the objects.
         """
-        try:
-            with transaction.atomic(using=self._using):
-                self._lock(removed.pks, removed.read, names)
-                named = [Named(self._system, self._model, key) for key in removed.keys]
-                delete_mappings(named, self._identities)
-                for objects in objects_with(self._model, removed.pks, self._using):
-                    raw_delete(objects, self._using)
-                if connections[self._using].vendor == "postgresql":
-                    check_postgresql(connections[self._using])
-        except DatabaseError as error:
-            raise refusal(error, None, self._identities) from error
+        with all_or_nothing(self._identities):
+            self._lock(removed.pks, removed.read, names)
+            delete_keys(self._system, self._model, removed.keys, self._identities)
+            for objects in objects_with(self._model, removed.pks, self._using):
+                raw_delete(objects, self._using)
+            self._check_deferred()
+
+    def remove_alone(self, removed: RemovedAlone) -> None:
+        """
+        Delete objects and their mappings, if no other mapping means one of them: all of them or nothing.
+
+        Raises:
+            Changed: One has another mapping, or something is gone already.
+            RowError, TransientError: As `write`.
+
+        Queries: a savepoint, one for the mappings, one to look for others, one for the objects.
+        """
+        with all_or_nothing(self._identities):
+            delete_mappings_with(removed.mappings, self._identities)
+            if are_mapped(self._model, removed.pks, self._identities):
+                raise Changed
+            found = sum(raw_delete(rows, self._using) for rows in objects_with(self._model, removed.pks, self._using))
+            if found != len(removed.pks):
+                raise Changed
+            self._check_deferred()
+
+    def _check_deferred(self) -> None:
+        if connections[self._using].vendor == "postgresql":
+            check_postgresql(connections[self._using])
 
     def _write(self, decided: Decided, keys: Sequence[str]) -> None:
-        connection = connections[self._using]
-        with transaction.atomic(using=self._using):
-            pks = [pk for changed in decided.changed for pk in changed.pks]
-            read = [values for changed in decided.changed for values in changed.read]
-            self._lock(pks, read, decided.names)
-            new = decided.new
-            if new.rows:
-                new_pks = self._insert(self._model, new.names, new.values, bool(keys))
-                if keys:
-                    self._map([keys[row] for row in new.rows] if len(new.rows) < len(keys) else keys, new_pks)
-            for changed in decided.changed:
-                self._update(changed)
-            if decided.linked.rows:
-                self._map(decided.linked.keys, decided.linked.pks)
-            if connection.vendor == "postgresql":
-                check_postgresql(connection)
+        pks = [pk for changed in decided.changed for pk in changed.pks]
+        read = [values for changed in decided.changed for values in changed.read]
+        self._lock(pks, read, decided.names)
+        new = decided.new
+        if new.rows:
+            new_pks = self._insert(self._model, new.names, new.values, bool(keys))
+            if keys:
+                self._map([keys[row] for row in new.rows] if len(new.rows) < len(keys) else keys, new_pks)
+        for changed in decided.changed:
+            self._update(changed)
+        if decided.linked.rows:
+            self._map(decided.linked.keys, decided.linked.pks)
 
     def _lock(self, pks: Sequence[object], read: Sequence[Sequence[object]], names: Sequence[str]) -> None:
         """Read objects again under a lock, and make sure that they are as they were read before (rule T8)."""
@@ -149,7 +162,8 @@ class ColumnWriter:
         elif connection.vendor == "sqlite" and can_insert_values(model, connection):
             insert_columns(model, fields, columns, self._using)
         elif can_insert_lists(model, connection):
-            pks = insert_lists(model, fields, columns, connection)
+            made = insert_lists(model, fields, columns, connection)
+            pks = pks or made  # what came with the rows is as Python has it, and not as the driver
         else:
             rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
             pks = insert_rows(model, rows, self._using)
@@ -160,7 +174,9 @@ class ColumnWriter:
         connection = connections[self._using]
         numbered: Any = model._meta.auto_field
         if can_copy_rows(model, connection):
-            return next_numbers(numbered, count, connection)
+            if self._sequence is None:
+                self._sequence = sequence_of(numbered, connection)
+            return next_numbers(self._sequence, count, connection) if self._sequence else ()
         if connection.vendor == "sqlite" and can_insert_values(model, connection):
             first = last_number(numbered, self._using) + 1
             return range(first, first + count)

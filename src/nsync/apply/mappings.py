@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Model
 
 from nsync.apply.fold import Named
 from nsync.apply.inserting import insert_rows
-from nsync.apply.removing import raw_delete
+from nsync.apply.removing import objects_with, raw_delete
 from nsync.apply.statements import OnConflict
 from nsync.changes import KeyMapping
 from nsync.identities import Identities
@@ -40,14 +40,46 @@ def delete_mappings(mappings: Iterable[Named], identities: Identities) -> None:
 
     Queries: one for each system and model.
     """
-    groups: dict[tuple[int, int], list[tuple[object, ...]]] = {}
+    groups: dict[tuple[str, type[Model]], list[str]] = {}
     for mapping in mappings:
-        place = (identities.system(mapping.system), identities.content_type(mapping.model))
-        groups.setdefault(place, []).append((mapping.key,))
+        groups.setdefault((mapping.system, mapping.model), []).append(mapping.key)
+    for (system, model), keys in groups.items():
+        delete_keys(system, model, keys, identities)
+
+
+def delete_keys(system: str, model: type[Model], keys: Sequence[str], identities: Identities) -> None:
+    """
+    Remove keys of one system and model.
+
+    Queries: one.
+    """
     field = ExternalKeyMapping._meta.get_field("external_key")
-    for (system, content_type), rows in groups.items():
-        for part in slices(rows, [field], identities.using):
-            found = ExternalKeyMapping._base_manager.using(identities.using).filter(
-                RowsIn(["external_key"], [field], part), external_system_id=system, content_type_id=content_type
-            )
-            raw_delete(found, identities.using)
+    mappings = ExternalKeyMapping._base_manager.using(identities.using).filter(
+        external_system_id=identities.system(system), content_type_id=identities.content_type(model)
+    )
+    for part in slices([keys], [field], identities.using):
+        raw_delete(mappings.filter(RowsIn(["external_key"], [field], part)), identities.using)
+
+
+def delete_mappings_with(pks: Sequence[object], identities: Identities) -> None:
+    """
+    Remove mappings by their primary keys.
+
+    Queries: one.
+    """
+    for rows in objects_with(ExternalKeyMapping, pks, identities.using):
+        raw_delete(rows, identities.using)
+
+
+def are_mapped(model: type[Model], pks: Sequence[object], identities: Identities) -> bool:
+    """
+    Whether a key of any system means one of the objects.
+
+    Queries: one.
+    """
+    field = ExternalKeyMapping._meta.get_field("object_id")
+    mappings = ExternalKeyMapping._base_manager.using(identities.using).filter(
+        content_type_id=identities.content_type(model)
+    )
+    parts = slices([list(map(str, pks))], [field], identities.using)
+    return any(mappings.filter(RowsIn(["object_id"], [field], part)).exists() for part in parts)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import CheckConstraint, Model, ProtectedError, Q, RestrictedError, UniqueConstraint
 
+from nsync.apply.base import Changed
 from nsync.changes import Change, ChangeKind, New
 from nsync.errors import NsyncError, Problem, RowError, TransientError
 from nsync.fields import field_of
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
+
+logger = logging.getLogger(__name__)
 
 # PostgreSQL: SQLSTATE (appendix A of its manual); MariaDB and MySQL: error numbers (error reference);
 # SQLite: the beginning of the message (sqlite3_errstr and the text that the library adds).
@@ -61,6 +66,28 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("refused", f"{what}: {_text(error)}"))
     broken = _broken_check(_text(error), change) if code == "check" and change is not None else ""
     return RowError(Problem(code, broken or f"{_CURES[code]}: {_text(error)}"))
+
+
+@contextmanager
+def all_or_nothing(identities: Identities) -> Iterator[None]:
+    """
+    Write many rows in a savepoint; whose row is refused shows when they are written singly.
+
+    Raises:
+        RowError, TransientError: As `refusal`; also if a field of the project's own raises. Nothing was written.
+
+    Queries: two.
+    """
+    try:
+        with transaction.atomic(using=identities.using):
+            yield
+    except (NsyncError, Changed):
+        raise
+    except DatabaseError as error:
+        raise refusal(error, None, identities) from error
+    except Exception as error:
+        logger.debug("refused by the model's own code", exc_info=True)
+        raise RowError(Problem("refused", f"the model's own code refuses it: {error}")) from error
 
 
 def lock_cure(error: BaseException) -> str:

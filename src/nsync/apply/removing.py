@@ -16,7 +16,7 @@ from nsync.rowsin import RowsIn, slices
 def objects_with(model: type[Model], keys: Sequence[object], using: str) -> Iterator[QuerySet[Model]]:
     """Give the objects with these primary keys, in as many querysets as there must be."""
     field = held_field(model._meta.pk)
-    for part in slices([(key,) for key in keys], [field], using):
+    for part in slices([keys], [field], using):
         yield model._base_manager.using(using).filter(RowsIn(["pk"], [field], part))
 
 
@@ -45,6 +45,6 @@ def delete_rows(instances: Sequence[Model], using: str) -> None:
         sql.DeleteQuery(model).delete_batch([other.pk for other in objects], using)
 
 
-def raw_delete(queryset: QuerySet[Any], using: str) -> None:
-    """Delete rows and nothing else."""
-    queryset._raw_delete(using)
+def raw_delete(queryset: QuerySet[Any], using: str) -> int:
+    """Delete rows and nothing else; give their number."""
+    return int(queryset._raw_delete(using) or 0)

@@ -157,9 +157,9 @@ def insert_lists(
     returning = f"RETURNING {connection.ops.quote_name(model._meta.pk.column or '')}"
     pks: list[object] = []
     with connection.cursor() as cursor:
-        for part in parts_of_text(list(zip(*columns, strict=True)), _LISTS_AT_ONCE):
-            given = [value for row in part for value in row]
-            cursor.execute(f"{head} VALUES {', '.join([one] * len(part))} {returning}", given)
+        for part in parts_of_text(columns, _LISTS_AT_ONCE):
+            given = [value for row in zip(*part, strict=True) for value in row]
+            cursor.execute(f"{head} VALUES {', '.join([one] * len(part[0]))} {returning}", given)
             pks += [pk for (pk,) in cursor.fetchall()]
     return pks
 

@@ -20,7 +20,7 @@ from nsync.decode.wholecolumns import ColumnConverter, Converted, column_convert
 from nsync.errors import RowError
 from nsync.fields import concrete_model, field_of, holds_null, is_text
 from nsync.options import SyncOptions
-from nsync.rows import Row
+from nsync.rows import RowBatch
 
 _NO_FLAGS = Flags()
 _TEXTS = frozenset({str, int, UUID, NoneType, type(EMPTY)})  # types with one text for each value
@@ -87,7 +87,7 @@ class ColumnReader:
             if column.position in attnames and column.path.fields == _name_of(model, attnames[column.position])
         }
 
-    def read(self, rows: Sequence[Row]) -> Columns | None:
+    def read(self, rows: RowBatch) -> Columns | None:
         """
         Read rows as columns.
 
@@ -128,7 +128,7 @@ class ColumnReader:
             peculiar=peculiar,
         )
 
-    def sketch(self, rows: Sequence[Row]) -> Sketch | None:
+    def sketch(self, rows: RowBatch) -> Sketch | None:
         """Say what most of the first rows ask for, and where it stands; None if that cannot be told by columns."""
         layout = self._layout
         if layout.options.null_marker is not None:
@@ -161,21 +161,27 @@ class ColumnReader:
         except RowError:  # it fails, and does nothing
             return True
 
-    def match_texts(self, sketch: Sketch, cells: Sequence[str]) -> tuple[str, ...] | None:
+    def match_texts(self, sketch: Sketch, cells: Sequence[Sequence[str]]) -> list[Sequence[str]] | None:
         """
-        Give the texts of what a row matches by as its columns hold it; None if there is no one text for it.
+        Give the texts of what rows match by as its columns hold it; None if there is no one text for it.
+
+        Args:
+            sketch: Of the source.
+            cells: One sequence for each column that is matched by.
 
         A cell that does not convert makes its row fail: it matches nothing.
         """
-        texts = []
-        for name, cell in zip(sketch.match, cells, strict=True):
+        texts: list[Sequence[str]] = []
+        for name, column in zip(sketch.match, cells, strict=True):
             convert = next(one.convert for one in self._fields if one.attname == name)
-            converted = convert([cell])
-            value = None if converted.refused else converted.values[0]
-            if type(value) not in _TEXTS or (value is EMPTY and not self._holds_empty(name)):
+            converted = convert(column)
+            values: list[object] = list(converted.values)
+            for position in converted.refused:
+                values[position] = None
+            if not _TEXTS.issuperset(map(type, values)) or (EMPTY in values and not self._holds_empty(name)):
                 return None
-            texts.append("" if value is None or value is EMPTY else str(value))
-        return tuple(texts)
+            texts.append(["" if value is None or value is EMPTY else str(value) for value in values])
+        return texts
 
     def _holds_empty(self, attname: str) -> bool:
         """Whether a column holds an empty cell as such, and not its default or what it held before (rule V3)."""
@@ -189,11 +195,23 @@ class ColumnReader:
         width = self._layout.width
         return Cell(position) if position < width else Cell(-1, self._layout.constants[position - width])
 
-    def _cells(self, rows: Sequence[Row], peculiar: set[int]) -> list[Sequence[Any]]:
+    def _cells(self, rows: RowBatch, peculiar: set[int]) -> list[Sequence[Any]]:
         """Give the cells by column, constants last; rows of another width, or with a null marker, are peculiar."""
         layout = self._layout
-        width = layout.width
-        values = [row.values for row in rows]
+        columns = rows.columns()
+        if columns is None:
+            columns = self._parted(rows, peculiar)
+        columns += [(constant,) * len(rows) for constant in layout.constants]
+        marker = layout.options.null_marker
+        if marker is not None:
+            for column in columns:
+                if marker in column:
+                    peculiar.update(position for position, cell in enumerate(column) if cell == marker)
+        return columns
+
+    def _parted(self, rows: RowBatch, peculiar: set[int]) -> list[Sequence[Any]]:
+        width = self._layout.width
+        values = rows.records
         if set(map(len, values)) != {width}:
             peculiar.update(position for position, row in enumerate(values) if len(row) != width)
             blank = ("",) * width
@@ -203,12 +221,6 @@ class ColumnReader:
             if set(map(type, column)) != {str}:
                 peculiar.update(position for position, cell in enumerate(column) if type(cell) is not str)
                 columns[number] = [cell if type(cell) is str else "" for cell in column]
-        columns += [(constant,) * len(rows) for constant in layout.constants]
-        marker = layout.options.null_marker
-        if marker is not None:
-            for column in columns:
-                if marker in column:
-                    peculiar.update(position for position, cell in enumerate(column) if cell == marker)
         return columns
 
     def _flags(self, cells: list[Sequence[Any]], peculiar: set[int]) -> Flags | None:
@@ -285,10 +297,9 @@ def _convert(convert: ColumnConverter, cells: Sequence[str], peculiar: set[int])
 
 def _commonest(cells: Sequence[str], peculiar: set[int]) -> str:
     """Give the text of most cells; rows with another are peculiar."""
-    counts = Counter(cells)
-    if len(counts) == 1:
+    if cells.count(cells[0]) == len(cells):
         return cells[0]
-    common = counts.most_common(1)[0][0]
+    common = Counter(cells).most_common(1)[0][0]
     peculiar.update(position for position, cell in enumerate(cells) if cell != common)
     return common
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
 from nsync.actions import EMPTY
-from nsync.columns import Columns, Wanted
+from nsync.columns import Columns, RemovedAlone, Wanted
 from nsync.fields import concrete_model, held_field, relations_to
 from nsync.models import ExternalKeyMapping
-from nsync.plan.claims import unique_columns
+from nsync.plan.enforced import enforced_columns
 from nsync.plan.paths import final_field
 from nsync.plan.resolve import Resolver, pk_of
 from nsync.rowsin import RowsIn, by_index, can_hold, slices
@@ -73,8 +74,13 @@ class ColumnFacts:
 
     def can_assume_new(self, columns: Columns) -> bool:
         """Whether the database would refuse what is made for rows that are not new: then they need no asking."""
-        is_guarded = any(set(names) <= set(columns.match) for names in unique_columns(self._model))
-        return bool(columns.keys) and (is_guarded or not columns.match)
+        if not columns.keys or not columns.match:
+            return bool(columns.keys)
+        return any(set(names) <= set(columns.match) for names in self._enforced)
+
+    @cached_property
+    def _enforced(self) -> tuple[tuple[str, ...], ...]:
+        return enforced_columns(self._model, self._using)
 
     def assume_new(self, columns: Columns) -> Facts:
         """Give what there is to know of rows that are new: their references."""
@@ -103,6 +109,33 @@ class ColumnFacts:
         references = [self._references(wanted, rows) for wanted in columns.wanted]
         return Facts(linked, stored, found, own | self._held(adopted), references)
 
+    def ask_of_lone(self, columns: Columns) -> RemovedAlone | None:
+        """
+        Give what rows delete by key alone, if each key means another object, and no other object refers to those.
+
+        Whether they are there, and whether other keys mean them, is not asked.
+
+        Queries: one for the mappings, and one for each foreign key that points to the model.
+        """
+        with by_index(self._using):
+            rows = self._mappings(self._system, self._model).values_list("pk", "external_key", "object_id")
+            found = {
+                key: (mapping, object_id)
+                for part in slices([columns.keys], [_KEY], self._using)
+                for mapping, key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part))
+            }
+            if len(found) < columns.count:
+                return None
+            mappings, ids = zip(*found.values(), strict=True)
+            try:
+                pks = list(map(self._model._meta.pk.to_python, ids))
+            except ValidationError:  # one is stale: the type of the primary key is another now
+                return None
+            is_plain = len(set(ids)) == len(ids) == len(self._holdable(self._model, pks))
+            if not is_plain or list(map(str, pks)) != list(ids) or self._referred_to(pks):
+                return None
+            return RemovedAlone(mappings, pks)
+
     def ask_of_removed(self, columns: Columns) -> RemovalFacts:
         """
         Give what the database holds of rows that delete, and are not peculiar.
@@ -124,14 +157,16 @@ class ColumnFacts:
         return RemovalFacts(linked, stored, found, self._mapped_again(pks) | self._referred_to(pks))
 
     def _mapped_again(self, pks: Sequence[object]) -> set[object]:
-        """Give the objects that several keys, of any system, mean."""
-        counts: Counter[str] = Counter()
+        """Give the objects that not just one key, of any system, means."""
+        names = {str(pk): pk for pk in pks}
+        found: dict[str, int] = {}
         rows = ExternalKeyMapping._base_manager.using(self._using).filter(
             content_type_id=self._identities.content_type(self._model)
         )
-        for part in slices([(str(pk),) for pk in pks], [_OBJECT], self._using):
-            counts.update(rows.filter(RowsIn(["object_id"], [_OBJECT], part)).values_list("object_id", flat=True))
-        return {pk for pk in pks if counts[str(pk)] != 1}
+        for part in slices([list(names)], [_OBJECT], self._using):
+            for object_id in rows.filter(RowsIn(["object_id"], [_OBJECT], part)).values_list("object_id", flat=True):
+                found[object_id] = found.get(object_id, 0) + 1
+        return {pk for name, pk in names.items() if found.get(name) != 1}
 
     def _referred_to(self, pks: Sequence[object]) -> set[object]:
         """Give the objects that others refer to."""
@@ -140,7 +175,7 @@ class ColumnFacts:
             name = relation.field.attname
             field = held_field(relation.field)
             rows = relation.related_model._base_manager.using(self._using).order_by()
-            for part in slices([(pk,) for pk in pks], [field], self._using):
+            for part in slices([pks], [field], self._using):
                 found.update(rows.filter(RowsIn([name], [field], part)).values_list(name, flat=True))
         return found
 
@@ -153,7 +188,7 @@ class ColumnFacts:
         """Give the primary keys that the keys of a system mean."""
         found: dict[str, object] = {}
         rows = self._mappings(system, model).values_list("external_key", "object_id")
-        for part in slices([(key,) for key in keys], [_KEY], self._using):
+        for part in slices([keys], [_KEY], self._using):
             for key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part)):
                 found[key] = pk_of(model, object_id)
         return found
@@ -164,36 +199,41 @@ class ColumnFacts:
         """Give the objects that the match values of rows find."""
         found: dict[Values, object] = {}
         compared = [columns.values[columns.names.index(name)] for name in columns.match]
-        values = list(zip(*compared, strict=True))
-        wanted = values if len(rows) == columns.count else [values[row] for row in rows]
+        if len(rows) < columns.count:
+            compared = [[values[row] for row in rows] for values in compared]
         width = len(columns.match)
-        for row in self._objects(self._model, columns.match, wanted, ("pk", *columns.match, *names)):
+        for row in self._objects(self._model, columns.match, compared, ("pk", *columns.match, *names)):
             pk, match = row[0], row[1 : width + 1]
             stored[pk] = row[width + 1 :]
             found[match] = SEVERAL if match in found else pk
         return found
 
     def _objects(
-        self, model: type[Model], paths: Sequence[str], values: Sequence[Values], names: Sequence[str]
+        self, model: type[Model], paths: Sequence[str], values: Sequence[Sequence[object]], names: Sequence[str]
     ) -> Iterable[Any]:
+        """Give columns of the objects in which others hold one of many combinations of values, one list for each."""
         fields = [held_field(final_field(model, path)) for path in paths]
         for part in slices(values, fields, self._using):
             yield from self._resolver.objects(model).filter(RowsIn(paths, fields, part)).values_list(*names)
 
     def _load(self, pks: Sequence[object], names: Sequence[str], stored: dict[object, Values]) -> None:
-        for row in self._objects(self._model, ("pk",), self._holdable(self._model, pks), ("pk", *names)):
+        for row in self._objects(self._model, ("pk",), [self._holdable(self._model, pks)], ("pk", *names)):
             stored[row[0]] = row[1:]
 
-    def _holdable(self, model: type[Model], pks: Iterable[object]) -> list[Values]:
+    def _holdable(self, model: type[Model], pks: Iterable[object]) -> list[object]:
         """Give primary keys, which mappings name as text, without those that no object can have."""
+        known = [pk for pk in pks if pk is not None]
+        numbers = [pk for pk in known if type(pk) is int]
         field = held_field(model._meta.pk)
-        return [(pk,) for pk in pks if pk is not None and can_hold(field, pk, self._using)]
+        if not numbers or (can_hold(field, min(numbers), self._using) and can_hold(field, max(numbers), self._using)):
+            return known
+        return [pk for pk in known if can_hold(field, pk, self._using)]
 
     def _held(self, pks: Sequence[object]) -> set[object]:
         """Rule I7: give the objects that a key of the system means."""
         held: set[object] = set()
         ids = self._mappings(self._system, self._model).values_list("object_id", flat=True)
-        for part in slices([(str(pk),) for pk in pks], [_OBJECT], self._using):
+        for part in slices([list(map(str, pks))], [_OBJECT], self._using):
             held.update(pk_of(self._model, one) for one in ids.filter(RowsIn(["object_id"], [_OBJECT], part)))
         return held
 
@@ -205,11 +245,11 @@ class ColumnFacts:
         if wanted.system:
             linked = self._linked(wanted.system, model, [str(value) for value in values])
             pks = self._holdable(model, set(linked.values()))
-            stored = dict(self._objects(model, ("pk",), pks, ("pk", target)))
+            stored = dict(self._objects(model, ("pk",), [pks], ("pk", target)))
             return {key: stored[pk] for key, pk in linked.items() if pk in stored}
         found: dict[object, object] = {}
         several = set()
-        rows_found = self._objects(model, (wanted.path,), [(value,) for value in values], (wanted.path, target))
+        rows_found = self._objects(model, (wanted.path,), [values], (wanted.path, target))
         for value, held in rows_found:
             if value in found:
                 several.add(value)

@@ -8,6 +8,8 @@ with its mapping, and nothing goes along. Rows that are decided together have di
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from django.db.models import Model
 
 from nsync.columns import Columns, Removed
@@ -56,6 +58,5 @@ def decide_removal(columns: Columns, facts: RemovalFacts) -> tuple[Removed, set[
         keys.append(key)
         pks.append(pk)
         read.append(facts.stored[pk])
-    stop = min(peculiar, default=columns.count)
-    kept = sum(row < stop for row in rows)
+    kept = bisect_left(rows, min(peculiar, default=columns.count))
     return Removed(rows[:kept], keys[:kept], pks[:kept], read[:kept]), peculiar

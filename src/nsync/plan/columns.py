@@ -155,6 +155,7 @@ class _Rows:
         self._values += [self._references(number) for number in range(len(columns.wanted))]
         self._absent = absent_columns(model)
         self._match = self._matches()
+        self._can_make = self._may_make()
         self._targets: set[object] = set()
 
     def _column(self, number: int) -> Sequence[object]:
@@ -226,18 +227,19 @@ class _Rows:
 
     def _make_all(self) -> None:
         self.new = [row for row in range(self.columns.count) if row not in self.peculiar]
-        if not self._can_make():
+        if not self._can_make:
             self.peculiar.update(self.new)
             self.new = []
 
-    def _can_make(self) -> bool:
+    def _may_make(self) -> bool:
+        """Whether rows may create, and every column that must have a value gets one."""
         absent = [get for name, get in self._absent.items() if name not in self.names]
         if not self.creates or None in absent:
             return False
         return bool(self.names) or any(get is not None and get() is not LEAVE for get in absent)
 
     def _make(self, row: int) -> None:
-        if self._can_make():
+        if self._can_make:
             self.new.append(row)
         else:
             self.peculiar.add(row)
@@ -256,7 +258,9 @@ class _Rows:
         for number, (old, new) in enumerate(zip(stored, values, strict=True)):
             if new is KEPT or old == new:
                 continue
-            if not self.force and (is_empty(new) or not is_empty(old)):
+            # Of a relation only NULL is empty (R4): text that it holds, even '', names an object.
+            is_free = is_empty(old) if number < len(self.columns.names) else old is None
+            if not self.force and (is_empty(new) or not is_free):
                 continue
             if same(self._fields[number], old, new):
                 continue
@@ -292,7 +296,9 @@ class _Rows:
         for name, get in self._absent.items():
             if name not in values and get is not None:
                 column = [get() for _ in rows]
-                if LEAVE not in column:
+                if any(hasattr(value, "resolve_expression") for value in column):  # such as Now()
+                    self.peculiar.update(rows)
+                elif LEAVE not in column:
                     values[name] = column
         return NewObjects(rows, tuple(values), list(values.values()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from django.db import connections
@@ -13,13 +14,14 @@ from nsync.fields import concrete_model, field_of, held_field, is_text
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.options import SyncOptions
-from nsync.plan.claims import unique_columns
+from nsync.plan.enforced import enforced_columns
 from nsync.plan.paths import final_field
-from nsync.plan.texts import quoted, same_text
+from nsync.plan.texts import quoted, same_text, trimmed
+from nsync.plan.types import are_as_declared
 
 ROWS = "nsync_rows"  # n: number from 1; c0, c1 …: the cells
 _KEY_LENGTH = ExternalKeyMapping._meta.get_field("external_key").max_length
-TOUCHED = "nsync_touched"  # k: a key; v0, v1 …: match values
+TOUCHED = "nsync_touched"  # n: of a row that is not proved; o: what its key means; k: the key; v0, v1 …: match values
 
 
 class Comparison:
@@ -46,42 +48,45 @@ class Comparison:
         self._quote: Callable[[str], str] = self._connection.ops.quote_name
 
     def unproved(self) -> tuple[str, list[Any]]:
-        """Give the query for the rows that may change something: number, key, flags, match_on, match cells."""
+        """
+        Give the query for the rows that may change something.
+
+        Its columns: number, object id that the key means, key, flags, match_on, match cells.
+        """
         return (
-            f"SELECT s.n, {self._shown()} FROM {ROWS} s {self._joins()} WHERE ({self.condition()}) IS NOT TRUE",
+            f"SELECT {self._shown()} FROM {ROWS} s {self._joins()} WHERE ({self.condition()}) IS NOT TRUE",
             self._params(),
         )
 
     def _shown(self) -> str:
         sketch = self._sketch
         cells = [sketch.key, sketch.flags_cell, sketch.match_cell, *(self._cell_of(name) for name in sketch.match)]
-        return ", ".join(self._cell(cell) if cell is not None else "''" for cell in cells)
+        target = "m.object_id" if sketch.key is not None else "''"
+        return ", ".join(["s.n", target, *(self._cell(cell) if cell is not None else "''" for cell in cells)])
 
     @property
     def touched_columns(self) -> list[str]:
         """Give the names of the columns of the table of what rows may act upon."""
-        return ["k", *(f"v{number}" for number in range(len(self._sketch.match)))]
+        return ["n", "o", "k", *(f"v{number}" for number in range(len(self._sketch.match)))]
 
     def neighbours(self) -> tuple[str, list[Any]]:
-        """Give the query for the rows with the key, the match values or the object of touched ones."""
-        sketch, queries, params = self._sketch, [], []
+        """Give the query, as `unproved`, for more rows with the key, the match values or the object of touched ones."""
+        sketch, parts, params = self._sketch, [], []
+        joins = f"LEFT JOIN {TOUCHED} t ON t.n = s.n"
         if sketch.key is not None:
-            key = self._cell(sketch.key)
-            table = self._quote(ExternalKeyMapping._meta.db_table)
+            key, table = self._cell(sketch.key), self._quote(ExternalKeyMapping._meta.db_table)
             others = (  # in this order: SQLite would go through all mappings for each touched row
-                f"SELECT other.external_key FROM {TOUCHED} t CROSS JOIN {table} m CROSS JOIN {table} other "
-                f"WHERE {_mapping('m')} AND m.external_key = t.k "
-                f"AND {_mapping('other')} AND other.object_id = m.object_id"
+                f"SELECT other.external_key FROM {TOUCHED} t CROSS JOIN {table} other "
+                f"WHERE {_mapping('other')} AND other.object_id = t.o"
             )
-            keys = f"SELECT k FROM {TOUCHED} UNION {others}"
-            queries.append(f"SELECT s.n, {self._shown()} FROM {ROWS} s WHERE {key} IN ({keys})")
+            parts.append(f"SELECT s.* FROM {ROWS} s WHERE {key} IN (SELECT k FROM {TOUCHED} UNION {others})")
+            joins += f" LEFT JOIN {table} m ON {_mapping('m')} AND m.external_key = {key}"
             params += self._params()[:2] * 2
-        names = self.touched_columns[1:]
-        if names:
+        if sketch.match:
             values = ", ".join(self._cell(self._cell_of(name)) for name in sketch.match)
-            where = f"({values}) IN (SELECT {', '.join(names)} FROM {TOUCHED})"
-            queries.append(f"SELECT s.n, {self._shown()} FROM {ROWS} s WHERE {where}")
-        return " UNION ALL ".join(queries), params
+            touched = f"SELECT {', '.join(self.touched_columns[3:])} FROM {TOUCHED}"
+            parts.append(f"SELECT s.* FROM {ROWS} s WHERE ({values}) IN ({touched})")
+        return f"SELECT {self._shown()} FROM ({' UNION ALL '.join(parts)}) s {joins} WHERE t.n IS NULL", params
 
     def _cell(self, cell: Cell) -> str:
         return f"s.c{cell.position}" if cell.position >= 0 else quoted(cell.constant)
@@ -157,21 +162,44 @@ class Comparison:
         """Whether nobody asks if the match finds another object, or a constraint forbids that."""
         sketch = self._sketch
         is_asked = sketch.key is None or (sketch.flags.update and sketch.flags.force)
-        return not (is_asked and sketch.match) or any(
-            set(names) <= set(sketch.match) for names in unique_columns(self._model)
-        )
+        return not (is_asked and sketch.match) or any(set(names) <= set(sketch.match) for names in self._enforced)
+
+    @cached_property
+    def _enforced(self) -> tuple[tuple[str, ...], ...]:
+        return enforced_columns(self._model, self._identities.using)
 
     def _same(self, attname: str) -> str:
         field = field_of(self._model, attname)
         cell = self._cell(self._cell_of(attname))
         return same_text(field, self._column("o", field), cell, self._connection, self._options)
 
+    def is_as_declared(self) -> bool:
+        """
+        Whether the columns that are compared have the types that Django gives them.
+
+        A column of a wider type may hold what no cell may say (V4), and texts of another type mean something else.
+
+        Queries: on PostgreSQL one for each table; SQLite has no such types.
+        """
+        if self._connection.vendor != "postgresql":
+            return True
+        sketch = self._sketch
+        fields = [self._model._meta.pk, *(field_of(self._model, attname) for _, attname in sketch.fields)]
+        for reference in sketch.references:
+            related = concrete_model(reference.relation.related_model)
+            fields += [reference.relation.field, related._meta.pk]
+            if reference.path:
+                fields.append(final_field(related, reference.path))
+        return are_as_declared(fields, self._connection)
+
     def condition(self) -> str:
         """Give the condition that a row changes nothing; "" if it cannot be said."""
         sketch = self._sketch
         found = [f"{self._column('o', self._model._meta.pk)} IS NOT NULL"]
         if sketch.key is not None:
-            found.append(f"length({self._cell(sketch.key)}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+            key = self._cell(sketch.key)
+            found.append(f"length({key}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+            found.append(f"{trimmed(key, self._connection)} = {key}")  # a mapping may have been made by hand
         if sketch.flags_cell is not None:
             found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text)}")
         if sketch.match_cell is not None:

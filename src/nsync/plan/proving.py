@@ -24,9 +24,10 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import compress, islice
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Model
 
@@ -75,29 +76,23 @@ class _Counted:
 
 
 class Unproved(NamedTuple):
-    """A row that may change something."""
+    """Rows that may change something, column by column."""
 
-    key: str
-    flags: str
-    match_on: str
-    values: tuple[str, ...]  # cells that are matched by
+    keys: Sequence[str]
+    flags: Sequence[str]
+    match_on: Sequence[str]
+    cells: Sequence[Sequence[str]]  # one sequence for each column that is matched by
 
 
 class Proof(NamedTuple):
     """What was proved of the rows of a source."""
 
-    rows: int  # all of them
-    unproved: list[int]  # ordinals, ascending
+    unproved: bytearray  # one byte per row: 1 if it may change something
 
 
-Touches = Callable[[Unproved], "Touched | None"]
-
-
-class Touched(NamedTuple):
-    """What a row that is not proved may act upon."""
-
-    key: str
-    values: tuple[str, ...]  # that it matches by, as texts of what is stored
+# Gives what rows that are not proved may act upon: keys, and one column each of what they match by, as texts of what is
+# stored; None: of one of them, that may be anything.
+Touches = Callable[[Unproved], list[Sequence[str]] | None]
 
 
 class Prover:
@@ -127,7 +122,7 @@ class Prover:
     @property
     def can_prove(self) -> bool:
         """Whether each column can be compared."""
-        return bool(self._comparison.condition())
+        return bool(self._comparison.condition()) and self._comparison.is_as_declared()
 
     def prove(self, blocks: Iterable[Rows], delimiter: str, width: int, touches: Touches | None) -> Proof | None:
         """
@@ -137,8 +132,7 @@ class Prover:
             blocks: All rows.
             delimiter: Between the cells of plain text.
             width: Cells of a whole row.
-            touches: Says what a row that is not proved may act upon; None of it if that may be anything, and instead
-                of it if no row is proved unless all are.
+            touches: Says what rows that are not proved may act upon; None: no row is proved unless all are.
 
         Returns:
             Which rows may change something; None if most of them may, or the database does not take them.
@@ -151,9 +145,9 @@ class Prover:
                     unproved = self._unproved(count, touches)
                 self._execute(f"DROP TABLE {TOUCHED}")
                 self._execute(f"DROP TABLE {ROWS}")
-        except (DatabaseError, UnprovableRow):
+        except (DatabaseError, UnprovableRow, UnicodeError):  # a lone surrogate is no text for a database
             return None
-        return None if unproved is None else Proof(count, unproved)
+        return None if unproved is None else Proof(unproved)
 
     def _execute(self, statement: str, params: Sequence[Any] | None = None) -> None:
         with self._connection.cursor() as cursor:
@@ -186,8 +180,9 @@ class Prover:
             number = "n integer GENERATED ALWAYS AS IDENTITY"
         columns = ", ".join(f"c{position} text NOT NULL" for position in range(width))
         self._execute(f"CREATE TEMPORARY TABLE {ROWS} ({number}, {columns})")
-        columns = ", ".join(f"{name} text" for name in self._comparison.touched_columns)
-        self._execute(f"CREATE TEMPORARY TABLE {TOUCHED} ({columns})")
+        number, *names = self._comparison.touched_columns
+        columns = ", ".join(f"{name} text" for name in names)
+        self._execute(f"CREATE TEMPORARY TABLE {TOUCHED} ({number} integer PRIMARY KEY, {columns})")
 
     def _fill(self, blocks: Iterable[Rows], delimiter: str, width: int) -> int:
         """Put the rows into the table, numbered from 1; give their number."""
@@ -206,15 +201,15 @@ class Prover:
                 raise UnprovableRow
         return counted.count
 
-    def _unproved(self, count: int, touches: Touches | None) -> list[int] | None:
-        """Give the rows that may change something, and those that these may act upon; None if that may be any."""
+    def _unproved(self, count: int, touches: Touches | None) -> bytearray | None:
+        """Mark the rows that may change something, and those that these may act upon; None if that may be any."""
         if touches is not None and self._may_reach_further():
             touches = None
         known = bytearray(count)
         found = self._look(*self._comparison.unproved(), known, touches)
         while found:
             found = self._look(*self._comparison.neighbours(), known, touches)
-        return None if found is None else list(compress(range(count), known))
+        return None if found is None else known
 
     def _look(self, query: str, params: Sequence[Any], known: bytearray, touches: Touches | None) -> int | None:
         """
@@ -223,25 +218,38 @@ class Prover:
         Returns:
             How many rows are new; None if there are too many, or they may act upon anything.
         """
-        count = 0
+        count, before = 0, known.count(1)
         with self._connection.chunked_cursor() as cursor:  # else PostgreSQL's answer would be in memory at once
             cursor.execute(query, params)
             while rows := cursor.fetchmany(_AT_ONCE):
-                touched: list[Sequence[str]] = []
-                for number, key, flags, match_on, *values in rows:
-                    if known[number - 1]:
-                        continue
-                    known[number - 1] = 1
-                    row = Unproved(key, flags, match_on, tuple(values))
-                    found = touches(row) if touches is not None else None
-                    if found is None:
-                        return None
-                    touched.append((found.key, *found.values))
-                count += len(touched)
-                if sum(known) * _LEAST_SHARE > len(known):
+                new = {}
+                for row in rows:  # a mapping that means several objects, or two reasons, give a row twice
+                    if not known[row[0] - 1]:
+                        known[row[0] - 1] = 1
+                        new[row[0]] = row
+                if not new:
+                    continue
+                numbers, targets, keys, flags, match_on, *cells = zip(*new.values(), strict=True)
+                count += len(new)
+                if touches is None or (before + count) * _LEAST_SHARE > len(known):
                     return None
-                self._insert(TOUCHED, self._comparison.touched_columns, touched)
+                touched = touches(Unproved(keys, flags, match_on, cells))
+                if touched is None:
+                    return None
+                if not self._are_canonical(targets):
+                    return None
+                meant = [target or "" for target in targets]
+                names = self._comparison.touched_columns
+                self._insert(TOUCHED, names, zip(map(str, numbers), meant, *touched, strict=True))
         return count
+
+    def _are_canonical(self, targets: Iterable[str | None]) -> bool:
+        """Whether mappings name objects in the one way in which others are found that name the same."""
+        pk: Any = self._model._meta.pk
+        try:
+            return all(str(pk.to_python(text)) == text for text in targets if text)
+        except ValidationError:  # of another type of primary key
+            return False
 
     def _insert(self, table: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Put rows of texts into a table."""
@@ -262,7 +270,10 @@ class Prover:
         """Whether what a row removes or changes may take along objects that other rows mean or refer to."""
         left, reached = [self._model], {self._model}
         while left:
-            for relation in relations_to(left.pop()):
+            model = left.pop()
+            if any(hasattr(field, "bulk_related_objects") for field in model._meta.private_fields):
+                return True  # a generic relation
+            for relation in relations_to(model):
                 other = concrete_model(relation.related_model)
                 if other is self._model:
                     return True
@@ -288,7 +299,9 @@ def _pieces(blocks: Iterable[Rows], delimiter: str, width: int) -> Iterator[str]
             yield block.text
             continue
         text = io.StringIO()
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(_whole(block.records, width))
+        # All of them quoted: before Python 3.13 a lone return is not, and PostgreSQL refuses that.
+        rows = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        rows.writerows(_whole(block.records, width))
         yield text.getvalue()
 
 

@@ -19,12 +19,19 @@ from nsync.options import SyncOptions
 _TRUE = "('true', 'yes', 'on', 't', 'y', '1')"
 _FALSE = "('false', 'no', 'off', 'f', 'n', '0')"
 _RANGES = BaseDatabaseOperations.integer_field_ranges  # as V4
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _NUMBERS = (models.FloatField, models.DecimalField)
 
 
 def quoted(text: str) -> str:
     """Give a text as a literal, in a statement that has parameters."""
     return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+
+
+def trimmed(cell: str, connection: Any) -> str:
+    """Give the expression for a cell without surrounding blanks, as ``str.strip`` takes them off."""
+    name = "btrim" if connection.vendor == "postgresql" else "trim"
+    return f"{name}({cell}, {quoted(_BLANKS)})"
 
 
 def same_text(field: Any, column: str, cell: str, connection: Any, options: SyncOptions) -> str:
@@ -66,12 +73,17 @@ def _postgresql(field: Any, column: str, cell: str, options: SyncOptions) -> str
         to_the_second = f"CASE WHEN date_trunc('second', {column}) = {column} THEN {utc} END"
         texts = [f"to_char({utc}, '{form}.US')" for form in _FORMS]
         texts += [f"to_char({to_the_second}, '{form}')" for form in _FORMS]
-        return _datetime(texts, column, cell)
+        return f"({_datetime(texts, column, cell)} AND {_is_pythons(column)})"
     if isinstance(field, models.DateField):
-        return f"coalesce(to_char({column}, 'YYYY-MM-DD'), '') = {cell}"
+        return f"(coalesce(to_char({column}, 'YYYY-MM-DD'), '') = {cell} AND {_is_pythons(column)})"
     if isinstance(field, models.IntegerField | models.TimeField | models.UUIDField):
         return f"coalesce({column}::text, '') = {cell}"
     return ""
+
+
+def _is_pythons(column: str) -> str:
+    """Give the condition that Python has such a date: not infinity, and not before Christ."""
+    return f"({column} IS NULL OR (isfinite({column}) AND {column} >= '0001-01-01'))"
 
 
 _FORMS = ('YYYY-MM-DD"T"HH24:MI:SS', "YYYY-MM-DD HH24:MI:SS")

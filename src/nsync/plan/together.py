@@ -98,7 +98,7 @@ class Together:
             external_system_id=self._identities.system(system), content_type_id__in=list(by_type)
         )
         field = ExternalKeyMapping._meta.get_field("external_key")
-        for part in slices([(key,) for key in keys], [field], self.using):
+        for part in slices([keys], [field], self.using):
             names = ("content_type_id", "external_key", "object_id")
             for content_type, key, object_id in rows.filter(RowsIn(["external_key"], [field], part)).values_list(
                 *names
@@ -145,7 +145,7 @@ class Together:
             for row in rows
             if all(can_hold(field, value, self.using) for field, value in zip(fields, row, strict=True))
         ]
-        for part in slices(holdable, fields, self.using):
+        for part in slices(list(zip(*holdable, strict=True)), fields, self.using):
             query = self._resolver.objects(model).filter(RowsIn(paths, fields, part))
             if condition is not None:
                 query = query.filter(condition)
@@ -262,7 +262,7 @@ class Together:
         wanted: dict[object, set[ObjectId]] = {question.target.pk: set() for question in questions}
         source, target = f"{relation.through_source}__pk", f"{relation.through_target}__pk"
         field = held_field(questions[0].target.model._meta.pk)
-        for part in slices([(pk,) for pk in wanted], [field], self.using):
+        for part in slices([list(wanted)], [field], self.using):
             rows = relation.through._base_manager.using(self.using).filter(RowsIn([source], [field], part))
             for own, other in rows.values_list(source, target):
                 wanted[own].add(ObjectId(related, other))
@@ -306,7 +306,7 @@ class Together:
             value = answers[Stored(target)][field.target_field.attname]
             if value is not None:
                 held[value] = target
-        for part in slices([(value,) for value in held], [target_field], self.using):
+        for part in slices([list(held)], [target_field], self.using):
             rows = field.model._base_manager.using(self.using).filter(RowsIn([field.attname], [target_field], part))
             for value in rows.values_list(field.attname, flat=True).distinct():
                 alone.pop(held[value], None)

@@ -61,9 +61,6 @@ class Source(Protocol):
     def blocks(self) -> Iterator[Block]:
         """Read the rows in large pieces, from the first; raises Unfit where they must be read one by one."""
 
-    def rows_at(self, is_wanted: bytearray) -> Iterator[tuple[int, Row]]:
-        """Read some of the rows, with their ordinals: one byte per row says whether it is wanted."""
-
     def close(self) -> None:
         """Let go of files; the source cannot be read any more."""
 

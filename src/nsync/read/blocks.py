@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain
 from typing import Final
 
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -20,8 +20,8 @@ class Block:
     """
     Some records of a file, one after the other; blank ones are left out (rule C4).
 
-    Either plain text, in which each line, ended by a newline, is a record with as many cells as the header has
-    columns and no quotes; or records that were parsed, each with the line where it starts.
+    Either plain text, in which each line, ended by a newline, is a record without quotes, and all of them together have
+    as many cells as they should; or records that were parsed, each with the line where it starts.
     """
 
     first_line: int
@@ -32,16 +32,19 @@ class Block:
         """Give the number of records."""
         return self.text.count("\n") if self.text else len(self.records)
 
-    def chosen(self, is_chosen: Sequence[int], delimiter: str) -> Iterator[tuple[int, int, Sequence[str]]]:
-        """Give some of the records: their place in the block, line and cells."""
-        places = list(compress(range(len(is_chosen)), is_chosen))
-        if not self.text:
-            for place in places:
-                yield place, *self.records[place]
-            return
-        lines = compress(self.text.split("\n"), is_chosen)
-        for place, cells in zip(places, csv.reader(lines, delimiter=delimiter), strict=True):
-            yield place, self.first_line + place, cells
+    @property
+    def lines(self) -> Sequence[int]:
+        """Give the line where each record starts."""
+        if self.text:
+            return range(self.first_line, self.first_line + len(self))
+        return [line for line, _ in self.records]
+
+    @property
+    def rows(self) -> Sequence[str] | Sequence[Sequence[str]]:
+        """Give each record: of plain text as such, else its cells."""
+        if self.text:
+            return self.text.split("\n")[:-1]
+        return [cells for _, cells in self.records]
 
 
 class Unfit(Exception):
@@ -65,7 +68,8 @@ def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bo
     """
     line, rest = 1, ""
     if not has_header:
-        rest = text.read(1).lstrip(BYTE_ORDER_MARK)
+        while (rest := text.read(1)) == BYTE_ORDER_MARK:
+            pass
     else:
         lines = chain([text.readline().lstrip(BYTE_ORDER_MARK)], iter(text.readline, ""))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)

@@ -23,7 +23,7 @@ from nsync.read.delimiter import (
 from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
 from nsync.read.streams import Content
 from nsync.read.undecodable import undecodable_byte
-from nsync.rows import MISSING, REJECTS_COLUMNS, Row
+from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
 
 # Characters of one record, and so of one line and one cell. Far more than any sane cell, and little enough to hold in
 # memory; without a limit, a quote that is never closed makes the rest of a file one cell.
@@ -91,7 +91,7 @@ class CsvSource:
                 next(records, None)
             for number, cells in records:
                 values: list[Any] = [_unguard(cell) for cell in cells] if is_rejects else cells
-                yield Row(number, header, tuple(values) if len(values) == width else _fit(values, width))
+                yield Row(number, header, fit(values, width))
 
     def blocks(self) -> Iterator[Block]:
         """
@@ -102,35 +102,12 @@ class CsvSource:
         """
         if self.dialect.is_rejects:
             raise Unfit
+        width = len(self.header)
         try:
-            yield from self._blocks()
+            with self._pass() as lines:
+                yield from blocks(lines.text, self._delimiter, width, has_header=self._has_header, limit=RECORD_LIMIT)
         except SourceError as error:
             raise Unfit from error
-
-    def _blocks(self) -> Iterator[Block]:
-        with self._pass() as lines:
-            width = len(self.header)
-            yield from blocks(lines.text, self._delimiter, width, has_header=self._has_header, limit=RECORD_LIMIT)
-
-    def rows_at(self, is_wanted: bytearray) -> Iterator[tuple[int, Row]]:
-        """
-        Read some of the rows, with their ordinals; only once `blocks` has read all of them.
-
-        Args:
-            is_wanted: One byte per row; rows past its end are not wanted.
-
-        Raises:
-            SourceError: The file has changed since.
-        """
-        width, first = len(self.header), 0
-        for block in self._blocks():
-            count = len(block)
-            wanted = is_wanted[first : first + count]
-            if any(wanted):
-                for place, line, cells in block.chosen(wanted, self._delimiter):
-                    values = tuple(cells) if len(cells) == width else _fit(list(cells), width)
-                    yield first + place, Row(line, self.header, values)
-            first += count
 
     def _read_header(self, given: tuple[str, ...]) -> str:
         """Set the header, and give the line ending."""
@@ -214,15 +191,6 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         lines.taken = 0
         if cells and (cells[0].strip() or any(map(str.strip, cells))):
             yield number, cells
-
-
-def _fit(values: list[Any], width: int) -> tuple[Any, ...]:
-    """Pad a short row with MISSING; cut extra cells if all are empty (rule C4)."""
-    if len(values) < width:
-        return (*values, *[MISSING] * (width - len(values)))
-    if any(cell and cell.strip() for cell in values[width:]):
-        return tuple(values)
-    return tuple(values[:width])
 
 
 def _unguard(cell: str) -> Any:
