@@ -28,6 +28,11 @@ def pytest_report_header() -> str:
     return f"database: {TEST_DATABASE} (NSYNC_TEST_DB)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this run cannot do; with ``NSYNC_REQUIRE_SERVICES=1`` an absent service is a failure instead."""
     for marker in item.iter_markers("database"):

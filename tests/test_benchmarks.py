@@ -35,6 +35,7 @@ def _measured(folder: Path, *arguments: str) -> dict:
     return json.loads((folder / "told.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.database("sqlite")
 def test_smoke_run_measures_every_workload_and_finds_the_expected_rows(tmp_path):
     told = _measured(tmp_path, "--only", "nsync,limit")

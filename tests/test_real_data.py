@@ -218,6 +218,7 @@ def test_the_files_of_a_sixteenth_of_all_airports_leave_what_they_say_and_a_seco
     assert Runway.objects.count() == len(world.runways) > 2_500
 
 
+@pytest.mark.slow
 @pytest.mark.database("sqlite")
 def test_the_whole_files_leave_what_they_say(real_data: Path) -> None:
     """A1, A3, C2, I1, I3, O1, R5: at full size; the totals are those that the folder's README counts."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 # It takes a minute or two, as the public files do; the database has no part in what is measured.
-pytestmark = [pytest.mark.realdata, pytest.mark.database("sqlite")]
+pytestmark = [pytest.mark.realdata, pytest.mark.slow, pytest.mark.database("sqlite")]
 
 SHORT, LONG = 20_000, 200_000
 ALLOWED = 30 * 1024  # KB; of them some ten are one byte a row, and what Python and SQLite keep for reuse

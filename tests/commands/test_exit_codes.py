@@ -17,6 +17,7 @@ from tests.commands.conftest import Project
 GOOD = "external_key,action_flags,match_on,first_name,employee_id,age\n1,cu*,employee_id,Homer,E1,39\n"
 BAD = GOOD + "2,cu*,employee_id,Bruce,E2,forty\n"
 POLICIES = "tests.commands.policies"
+pytestmark = pytest.mark.database("sqlite")  # each project has a file, whatever database the other tests have
 SYNC = ("syncfile", "TestSystem", "testapp", "Person")
 
 
