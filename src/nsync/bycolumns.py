@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from django.core.exceptions import FieldError
 
@@ -10,7 +10,7 @@ from nsync.accounts import Accounts
 from nsync.actions import Kind, kinds_asked
 from nsync.apply.base import Changed
 from nsync.apply.columns import ColumnWriter
-from nsync.columns import Columns
+from nsync.columns import Columns, Wanted
 from nsync.decode.columns import ColumnReader
 from nsync.decode.decoder import Decoder
 from nsync.errors import RowError
@@ -25,6 +25,7 @@ from nsync.rows import RowBatch
 _FEW = 2  # peculiar rows that never make a whole batch peculiar
 _SHARE = 100  # nor does one of so many
 
+Ahead = Callable[[int], Sequence[RowBatch]]  # gives at most so many batches that follow
 Rest = Callable[[int, int], None]  # first row, and the one after the last
 
 
@@ -47,12 +48,18 @@ class ByColumns:
         self._accounts = accounts
         self.asked: set[Kind] = set()  # what ordinary rows have asked for
         self._can_remove = not columnremoval.unfit(model)
+        self._ahead: Ahead = lambda count: ()
         self._expects_new = False  # whether the rows before were all new
         self._expects_lone = True  # whether the objects that rows before have deleted all went alone
         self._reader = ColumnReader(decoder)
         self._facts = ColumnFacts(resolver, model, layout.system)
         self._rules = ColumnRules(model, folds_text=resolver.folds_text)
         self._writer = ColumnWriter(resolver.identities, model, layout.system)
+
+    def start(self, ahead: Ahead) -> None:
+        """Begin a phase: what other sources and phases have done lies in between."""
+        self._facts.forget()
+        self._ahead = ahead
 
     def run(self, batch: RowBatch, kinds: Collection[Kind], rest: Rest, tell: Callable[[int], None]) -> None:
         """
@@ -72,6 +79,7 @@ class ByColumns:
             start += done
             if peculiar:
                 rest(start, start + peculiar)
+                self._facts.forget()
             start += peculiar
 
     def _run(self, batch: RowBatch, kinds: Collection[Kind]) -> tuple[int, int]:
@@ -92,12 +100,20 @@ class ByColumns:
         updates = columns.flags.update and Kind.UPDATE in kinds
         if not creates and not updates:
             return self._pass_over(ordinals, columns)
+        try:
+            self._facts.foresee(columns.wanted, self._wanted_later)
+        except (FieldError, OverflowError, ValueError):  # a value that no database can be asked for
+            return 0, count
         done = None
         if self._expects_new and self._facts.can_assume_new(columns):
             done = self._apply(columns, ordinals, creates, updates, assumes_new=True)
         if done is None:
             done = self._apply(columns, ordinals, creates, updates, assumes_new=False)
         return done or (0, count)
+
+    def _wanted_later(self, count: int) -> Iterator[Sequence[Wanted]]:
+        """Give the references of at most so many batches that follow."""
+        return map(self._reader.wanted, self._ahead(count))
 
     def _remove(self, columns: Columns, ordinals: Sequence[int], kinds: Collection[Kind]) -> tuple[int, int]:
         """Run rows that delete."""

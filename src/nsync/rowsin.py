@@ -15,7 +15,7 @@ from nsync.fields import held_field, is_text, prepared
 from nsync.pgtext import array, is_written
 
 _AT_ONCE = 1_000  # combinations in one statement where each value is a parameter
-_AT_ONCE_AS_ONE = 20_000  # … and where all of them are one
+_AT_ONCE_AS_ONE = 50_000  # … and where all of them are one
 _IN_JSON = frozenset({int, str, UUID})
 _TEXT_AT_ONCE = 1_000_000  # characters in one statement: MariaDB and MySQL limit its length, by default to 16 MB
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -112,19 +114,22 @@ class Run:
     def _run_source(self, task: Task, number: int) -> None:
         proofs = self._proofs_of(task)
         count = position = 0
-        for batch in proofs.start(self._kinds[number] if self._kinds else frozenset()):
+        batches = _Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
+        if self.executor.engines[task.number].writes_columns:
+            self._by_columns(task).start(batches.peek)
+        for batch in batches:
             line = batch.lines[-1] if batch else 0
-            told = _Told(self._tell_many, position, task.source.position, len(batch))
+            told = _Told(self._tell_many, position, batches.position, len(batch))
             with self._boundary(f"{task.source.name}:{line}"):
                 try:
                     self._run_batch(task, number, batch, told)
                 except BaseException:
                     proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
                     raise
-                self._tell_many(proofs.note(batch.ordinals), task.source.position)
+                self._tell_many(proofs.note(batch.ordinals), batches.position)
                 if batch.error is not None:
                     raise batch.error
-            position = task.source.position
+            position = batches.position
             count = batch.ordinals[-1] + 1
             self._say_applied(task, count, number)
         if left := proofs.note_rest():
@@ -250,6 +255,32 @@ class Run:
             ledger = self.executor.accounts.ledger
             rows = sum(ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
             self._progress(rows, self._bytes_done + position, self._bytes_total)
+
+
+class _Ahead:
+    """Batches of a source; those that follow can be seen before it is their turn."""
+
+    def __init__(self, batches: Iterator[RowBatch], source: Source) -> None:
+        self.position = 0  # in the source, where the batch given last ends
+        self._batches = batches
+        self._source = source
+        self._held: deque[tuple[RowBatch, int]] = deque()
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        while self._hold(1):
+            batch, self.position = self._held.popleft()
+            yield batch
+
+    def peek(self, count: int) -> list[RowBatch]:
+        """Give the next batches: at most so many, and those only that can be read without an error."""
+        self._hold(count)
+        return [batch for batch, _ in islice(self._held, count) if batch.error is None]
+
+    def _hold(self, count: int) -> bool:
+        """Read on until so many batches are held; False if there are none."""
+        while len(self._held) < count and (batch := next(self._batches, None)) is not None:
+            self._held.append((batch, self._source.position))
+        return bool(self._held)
 
 
 class _Told:

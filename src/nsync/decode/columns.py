@@ -112,10 +112,7 @@ class ColumnReader:
             column = converted[names.index(name)]
             if column.has_empty:
                 peculiar.update(position for position, value in enumerate(column.values) if value is EMPTY)
-        wanted = tuple(
-            Wanted(one.relation, one.path, one.system, _convert(one.convert, cells[one.position], peculiar).values)
-            for one in (() if flags.delete else self._references)
-        )
+        wanted = () if flags.delete else self._wanted(cells, peculiar)
         return Columns(
             count=len(rows),
             flags=flags,
@@ -126,6 +123,16 @@ class ColumnReader:
             match=match,
             wanted=wanted,
             peculiar=peculiar,
+        )
+
+    def wanted(self, rows: RowBatch) -> tuple[Wanted, ...]:
+        """Read the references alone; of a row that is peculiar, they mean nothing."""
+        return self._wanted(self._cells(rows, set()), set())
+
+    def _wanted(self, cells: list[Sequence[Any]], peculiar: set[int]) -> tuple[Wanted, ...]:
+        return tuple(
+            Wanted(one.relation, one.path, one.system, _convert(one.convert, cells[one.position], peculiar).values)
+            for one in self._references
         )
 
     def sketch(self, rows: RowBatch) -> Sketch | None:

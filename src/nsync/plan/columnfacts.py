@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.models import Model, QuerySet
 
-from nsync.actions import EMPTY
 from nsync.columns import Columns, RemovedAlone, Wanted
 from nsync.fields import concrete_model, held_field, relations_to
 from nsync.models import ExternalKeyMapping
 from nsync.plan.enforced import enforced_columns
 from nsync.plan.paths import final_field
+from nsync.plan.referenced import Referenced
 from nsync.plan.resolve import Resolver, pk_of
 from nsync.rowsin import RowsIn, by_index, can_hold, slices
 
@@ -61,8 +62,8 @@ class ColumnFacts:
         system: Whose keys the source has.
 
     Queries, for any number of rows (up to what a statement can take): one for the mappings, one for the match, one for
-    the linked objects that the match did not find, one for the mappings of objects that are not linked yet; one for
-    each column of references, two if it holds keys. On PostgreSQL two more, to have indexes used.
+    the linked objects that the match did not find, one for the mappings of objects that are not linked yet. On
+    PostgreSQL two more, to have indexes used.
     """
 
     def __init__(self, resolver: Resolver, model: type[Model], system: str) -> None:
@@ -71,6 +72,23 @@ class ColumnFacts:
         self._using = resolver.using
         self._model = model
         self._system = system
+        self._referenced = Referenced(self._references, connections[self._using].vendor == "postgresql")
+
+    def foresee(self, wanted: Sequence[Wanted], later: Callable[[int], Iterable[Sequence[Wanted]]]) -> None:
+        """
+        Have the references of rows known before `assume_new` or `ask`.
+
+        Args:
+            wanted: The columns of references.
+            later: Gives those of at most so many batches of rows that follow.
+
+        Queries: one for each column of references, two if it holds keys; on PostgreSQL only for every tenth batch.
+        """
+        self._referenced.foresee(wanted, later)
+
+    def forget(self) -> None:
+        """Other rows may have changed what references find."""
+        self._referenced.forget()
 
     def can_assume_new(self, columns: Columns) -> bool:
         """Whether the database would refuse what is made for rows that are not new: then they need no asking."""
@@ -84,8 +102,7 @@ class ColumnFacts:
 
     def assume_new(self, columns: Columns) -> Facts:
         """Give what there is to know of rows that are new: their references."""
-        rows = _ordinary(columns)
-        return Facts({}, {}, {}, (), [self._references(wanted, rows) for wanted in columns.wanted])
+        return Facts({}, {}, {}, (), self._referenced.found)
 
     def ask(self, columns: Columns) -> Facts:
         """Give what the database holds of rows that are not peculiar."""
@@ -106,8 +123,7 @@ class ColumnFacts:
         self._load(missing, names, stored)
         own = set(linked.values())
         adopted = [pk for pk in found.values() if pk is not SEVERAL and pk not in own] if keys else []
-        references = [self._references(wanted, rows) for wanted in columns.wanted]
-        return Facts(linked, stored, found, own | self._held(adopted), references)
+        return Facts(linked, stored, found, own | self._held(adopted), self._referenced.found)
 
     def ask_of_lone(self, columns: Columns) -> RemovedAlone | None:
         """
@@ -237,9 +253,8 @@ class ColumnFacts:
             held.update(pk_of(self._model, one) for one in ids.filter(RowsIn(["object_id"], [_OBJECT], part)))
         return held
 
-    def _references(self, wanted: Wanted, rows: Sequence[int]) -> dict[object, object]:
+    def _references(self, wanted: Wanted, values: Sequence[object]) -> dict[object, object]:
         """Give what each value of a column of references finds, if that is one object."""
-        values = [value for value in {wanted.values[row] for row in rows} if value is not EMPTY]
         model = concrete_model(wanted.relation.related_model)
         target = wanted.relation.target_attname
         if wanted.system:
