@@ -110,7 +110,11 @@ def test_references_of_rows_that_are_assumed_to_be_new_are_found() -> None:
 
 
 def test_new_rows_are_not_asked_about(sync_text: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first batch is; each later one saves at least the questions for its keys and its match."""
+    """
+    The first batch is; each later one saves at least the questions for its keys and its match.
+
+    One question, asked once, is what the database guards: without that, nothing may be assumed.
+    """
     cells = {"external_key": "k{}", "code": "c{}", "label": "A"}
     sync_text(rows(cells, range(200, 201)), Parcel, **BY_CODE)  # the system is known from then on
     with assumptions() as found:
@@ -119,7 +123,7 @@ def test_new_rows_are_not_asked_about(sync_text: Sync, monkeypatch: pytest.Monke
     asked = sync_text(rows(cells, range(100, 200)), Parcel, batch_size=10, **BY_CODE)
 
     assert found == [10] * 9
-    assert assumed.queries <= asked.queries - 2 * 9
+    assert assumed.queries <= asked.queries - 2 * 9 + 1
 
 
 @pytest.mark.database("postgresql")

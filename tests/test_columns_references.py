@@ -84,6 +84,27 @@ def test_an_object_that_goes_in_the_meantime_is_missed(sync_text: Sync, depots: 
     assert set(Parcel.objects.filter(depot=None).values_list("code", flat=True)) == {"c7", "c9"}
 
 
+@pytest.mark.parametrize("as_transaction", [True, False])
+@pytest.mark.parametrize("engine", ["auto", "objects"])
+def test_a_name_that_goes_over_in_the_meantime_means_the_other(
+    sync_text: Sync, depots: list[Depot], engine: str, as_transaction: bool
+) -> None:
+    """T1: a receiver of the project changes what later rows refer to."""
+
+    def move(rows: int, **_: Any) -> None:
+        if rows == 2:
+            Depot.objects.filter(name="V7").update(name="old")
+            Depot.objects.filter(name="V40").update(name="V7")
+
+    batch_applied.connect(move)
+    try:
+        sync_text(file(12), Parcel, batch_size=2, engine=engine, as_transaction=as_transaction, **BY_CODE)
+    finally:
+        batch_applied.disconnect(move)
+
+    assert Parcel.objects.get(code="c7").depot == depots[40]
+
+
 def test_a_batch_after_a_peculiar_row_asks_anew(sync_text: Sync, depots: list[Depot]) -> None:
     """T1, R5: a row that finds nothing is planned by itself, and those after it find theirs."""
     text = file(12).replace("V3\n", "nowhere\n")

@@ -142,3 +142,11 @@ def test_new_objects_are_numbered_as_the_database_numbers_them(sync_text: Sync, 
 
     numbers = [(pk, int(name)) for pk, name in Depot.objects.values_list("pk", "name")]
     assert sorted(numbers) == [(1000 + number, number) for number in range(8)]
+
+
+@pytest.mark.parametrize("flags", ["d", "d*"])
+def test_a_key_that_differs_by_a_blank_is_another_key(flags: str) -> None:
+    """I1, A5, A6: MariaDB takes the two for the same."""
+    start = (Thing("Depot", {"name": "1"}, (("HR", "k1 "),)), Thing("Depot", {"name": "2"}, (("HR", "k2"),)))
+    file = File("Depot", "external_key\nk1\nk2\n")
+    check(Example(start, (Run((file,), {"action_flags": flags}),)), ["Depot"], EVERY)

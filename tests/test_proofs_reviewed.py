@@ -218,3 +218,16 @@ def test_a_batch_says_how_many_rows_were_read_with_those_that_were_passed_over(s
 
     assert [passed_over(proof) for proof in found] == [7]
     assert heard == [4, 8]
+
+
+@pytest.mark.parametrize("options", [BY_KEY, BY_OPTIONS], ids=["by key", "by key and match"])
+def test_a_row_is_looked_at_if_another_key_of_its_object_has_blanks_around_it(options: dict[str, Any]) -> None:
+    """I1, I7, T1: the first row changes what the second, by another key, has as it was."""
+    two = [Thing("Parcel", {"code": "1", "label": "A"}, (("HR", "k1"), ("HR", "k1b"))), *parcels(8)[1:]]
+    same = "".join(f"k{number},{number},A\n" for number in range(2, 9))
+    case(
+        two,
+        f"external_key,code,label\n k1 ,1,New\nk1b,1,A\n{same}",
+        passed=7,
+        **options,
+    ).check(CROWD)

@@ -48,7 +48,7 @@ class ByColumns:
         self._accounts = accounts
         self.asked: set[Kind] = set()  # what ordinary rows have asked for
         self._can_remove = not columnremoval.unfit(model)
-        self._ahead: Ahead = lambda count: ()
+        self._ahead: Ahead | None = None
         self._expects_new = False  # whether the rows before were all new
         self._expects_lone = True  # whether the objects that rows before have deleted all went alone
         self._reader = ColumnReader(decoder)
@@ -56,10 +56,15 @@ class ByColumns:
         self._rules = ColumnRules(model, folds_text=resolver.folds_text)
         self._writer = ColumnWriter(resolver.identities, model, layout.system)
 
-    def start(self, ahead: Ahead) -> None:
-        """Begin a phase: what other sources and phases have done lies in between."""
+    def start(self, ahead: Ahead | None) -> None:
+        """
+        Begin a phase: what other sources and phases have done lies in between.
+
+        Args:
+            ahead: Gives batches that follow; None: what their references find may change before it is their turn.
+        """
         self._facts.forget()
-        self._ahead = ahead
+        self._ahead = ahead if self._facts.looks_ahead else None
 
     def run(self, batch: RowBatch, kinds: Collection[Kind], rest: Rest, tell: Callable[[int], None]) -> None:
         """
@@ -101,7 +106,7 @@ class ByColumns:
         if not creates and not updates:
             return self._pass_over(ordinals, columns)
         try:
-            self._facts.foresee(columns.wanted, self._wanted_later)
+            self._facts.foresee(columns.wanted, self._wanted_later if self._ahead else None)
         except (FieldError, OverflowError, ValueError):  # a value that no database can be asked for
             return 0, count
         done = None
@@ -113,7 +118,7 @@ class ByColumns:
 
     def _wanted_later(self, count: int) -> Iterator[Sequence[Wanted]]:
         """Give the references of at most so many batches that follow."""
-        return map(self._reader.wanted, self._ahead(count))
+        return map(self._reader.wanted, self._ahead(count) if self._ahead else ())
 
     def _remove(self, columns: Columns, ordinals: Sequence[int], kinds: Collection[Kind]) -> tuple[int, int]:
         """Run rows that delete."""

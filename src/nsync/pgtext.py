@@ -72,7 +72,10 @@ def _escaped(values: Sequence[str], escapes: dict[int, str]) -> Sequence[str]:
 
 def _text(value: Any) -> str:
     """Give the text of a value, which may be of a class of its own, such as TextChoices."""
-    return str(_WRITERS[next(kind for kind in type(value).__mro__ if kind in _WRITERS)](value))
+    kind = next((kind for kind in type(value).__mro__ if kind in _WRITERS), None)
+    if kind is None:
+        raise ValueError(f"{type(value).__name__} has no text for PostgreSQL")
+    return str(_WRITERS[kind](value))
 
 
 _WRITERS: dict[type, Callable[[Any], Any]] = {

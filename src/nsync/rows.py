@@ -78,7 +78,7 @@ class RowBatch:
         )
 
     def columns(self) -> list[Sequence[str]] | None:
-        """Give the cells column by column; None if they are not all texts, or some row has too few or many."""
+        """Give the cells column by column; None if not each row is known to have one text for each column."""
         if not self.delimiter:
             return None
         cells = self.delimiter.join(self.records).split(self.delimiter)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import FieldError
 from django.db import connections
 from django.db.models import BooleanField, F, Func, IntegerField, Lookup
 
@@ -45,15 +46,16 @@ def slices(columns: Columns, fields: Sequence[Any], using: str) -> Iterator[Colu
 def parts_of_text(columns: Columns, size: int) -> Iterator[Columns]:
     """Give rows of columns in groups of at most so many, and of texts that are not too long for a statement."""
     count = len(columns[0])
-    start = 0
-    while start < count:
-        stop = min(start + size, count)
-        part = columns if stop - start == count else [column[start:stop] for column in columns]
-        while stop - start > 1 and sum(map(_length, part)) > _TEXT_AT_ONCE:
-            stop = start + (stop - start + 1) // 2
-            part = [column[start:stop] for column in columns]
-        yield part
-        start = stop
+    if count <= size and sum(map(_length, columns)) <= _TEXT_AT_ONCE:
+        if count:
+            yield columns
+        return
+    start = length = 0
+    for stop, row in enumerate(zip(*columns, strict=True), start=1):
+        length += sum(len(value) for value in row if isinstance(value, str))
+        if stop - start == size or length > _TEXT_AT_ONCE or stop == count:
+            yield [column[start:stop] for column in columns]
+            start, length = stop, 0
 
 
 def _length(values: Sequence[object]) -> int:
@@ -106,8 +108,13 @@ def by_index(using: str) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('enable_seqscan'), set_config('enable_seqscan', 'off', true)")
         before = cursor.fetchone()[0]
-        yield  # if it fails, the transaction is at its end, and this with it
-        cursor.execute("SELECT set_config('enable_seqscan', %s, true)", [before])
+        back = "SELECT set_config('enable_seqscan', %s, true)"
+        try:
+            yield  # if the database refuses, the transaction is at its end, and this with it
+        except (FieldError, OverflowError, ValueError):
+            cursor.execute(back, [before])
+            raise
+        cursor.execute(back, [before])
 
 
 class _Columns(Func):

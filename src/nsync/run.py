@@ -116,7 +116,9 @@ class Run:
         count = position = 0
         batches = _Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
         if self.executor.engines[task.number].writes_columns:
-            self._by_columns(task).start(batches.peek)
+            # The project's receivers, and other processes between commits, may change anything from batch to batch.
+            is_alone = not self.commits_batches and not batch_applied.has_listeners()
+            self._by_columns(task).start(batches.peek if is_alone else None)
         for batch in batches:
             line = batch.lines[-1] if batch else 0
             told = _Told(self._tell_many, position, batches.position, len(batch))

@@ -135,3 +135,15 @@ def test_blocks_give_the_rows_of_any_file(
         assert found == one_by_one(text)
     except SourceError as error:
         raise AssertionError(f"blocks read what is an error: {error}") from error
+
+
+def test_rows_of_a_stream_are_given_before_it_ends() -> None:
+    """T3: what is committed batch by batch need not wait for the whole of a slow feed."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as feed:
+        feed.write(b"a,b\n" + b"".join(b"%d,%s\n" % (number, b"x" * 1000) for number in range(40)))
+        source = open_source(stream, SyncOptions())
+        batch = next(row_batches(source, 5))  # would wait for ever, if it wanted more than is there
+        source.close()
+
+    assert [row.values[0] for _, row in batch] == ["0", "1", "2", "3", "4"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from nsync.fields import concrete_model, held_field, relations_to
 from nsync.models import ExternalKeyMapping
 from nsync.plan.enforced import enforced_columns
 from nsync.plan.paths import final_field
-from nsync.plan.referenced import Referenced
+from nsync.plan.referenced import Later, Referenced
 from nsync.plan.resolve import Resolver, pk_of
 from nsync.rowsin import RowsIn, by_index, can_hold, slices
 
@@ -72,15 +72,20 @@ class ColumnFacts:
         self._using = resolver.using
         self._model = model
         self._system = system
-        self._referenced = Referenced(self._references, connections[self._using].vendor == "postgresql")
+        self._referenced = Referenced(self._references)
 
-    def foresee(self, wanted: Sequence[Wanted], later: Callable[[int], Iterable[Sequence[Wanted]]]) -> None:
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether it pays to ask for references of rows that follow."""
+        return connections[self._using].vendor == "postgresql"
+
+    def foresee(self, wanted: Sequence[Wanted], later: Later | None) -> None:
         """
         Have the references of rows known before `assume_new` or `ask`.
 
         Args:
             wanted: The columns of references.
-            later: Gives those of at most so many batches of rows that follow.
+            later: Gives those of at most so many batches of rows that follow; None: only these are asked for.
 
         Queries: one for each column of references, two if it holds keys; on PostgreSQL only for every tenth batch.
         """
@@ -140,7 +145,7 @@ class ColumnFacts:
                 for part in slices([columns.keys], [_KEY], self._using)
                 for mapping, key, object_id in rows.filter(RowsIn(["external_key"], [_KEY], part))
             }
-            if len(found) < columns.count:
+            if found.keys() != set(columns.keys) or len(found) < columns.count:  # MariaDB takes "k " for "k"
                 return None
             mappings, ids = zip(*found.values(), strict=True)
             try:

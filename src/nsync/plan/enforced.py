@@ -20,7 +20,8 @@ _UNIQUE: Final = {
     "postgresql": (
         "SELECT indexrelid, attname FROM pg_index"
         " JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY((indkey::int2[])[0:indnkeyatts - 1])"
-        " WHERE indrelid = to_regclass(quote_ident(%s)) AND indisunique AND indpred IS NULL AND indexprs IS NULL"
+        " WHERE indrelid = to_regclass(quote_ident(%s))"
+        " AND indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL"
     ),
     "mysql": (
         "SELECT index_name, column_name FROM information_schema.statistics"

@@ -60,9 +60,14 @@ class Comparison:
 
     def _shown(self) -> str:
         sketch = self._sketch
-        cells = [sketch.key, sketch.flags_cell, sketch.match_cell, *(self._cell_of(name) for name in sketch.match)]
-        target = "m.object_id" if sketch.key is not None else "''"
-        return ", ".join(["s.n", target, *(self._cell(cell) if cell is not None else "''" for cell in cells)])
+        cells = [sketch.flags_cell, sketch.match_cell, *(self._cell_of(name) for name in sketch.match)]
+        own = ["m.object_id", self._key()] if sketch.key is not None else ["''", "''"]
+        return ", ".join(["s.n", *own, *(self._cell(cell) if cell is not None else "''" for cell in cells)])
+
+    def _key(self) -> str:
+        """Give a row's key as mappings hold it (I1)."""
+        assert self._sketch.key is not None
+        return trimmed(self._cell(self._sketch.key), self._connection)
 
     @property
     def touched_columns(self) -> list[str]:
@@ -74,7 +79,7 @@ class Comparison:
         sketch, parts, params = self._sketch, [], []
         joins = f"LEFT JOIN {TOUCHED} t ON t.n = s.n"
         if sketch.key is not None:
-            key, table = self._cell(sketch.key), self._quote(ExternalKeyMapping._meta.db_table)
+            key, table = self._key(), self._quote(ExternalKeyMapping._meta.db_table)
             others = (  # in this order: SQLite would go through all mappings for each touched row
                 f"SELECT other.external_key FROM {TOUCHED} t CROSS JOIN {table} other "
                 f"WHERE {_mapping('other')} AND other.object_id = t.o"
@@ -114,8 +119,7 @@ class Comparison:
         mappings = self._quote(ExternalKeyMapping._meta.db_table)
         joins = []
         if self._sketch.key is not None:
-            key = self._cell(self._sketch.key)
-            joins.append(f"LEFT JOIN {mappings} m ON {_mapping('m')} AND m.external_key = {key}")
+            joins.append(f"LEFT JOIN {mappings} m ON {_mapping('m')} AND m.external_key = {self._key()}")
             joins.append(f"LEFT JOIN {table} o ON {self._is_meant(self._column('o', pk), pk, 'm.object_id')}")
         else:
             matches = " AND ".join(map(self._is_matched, self._sketch.match))
@@ -197,9 +201,7 @@ class Comparison:
         sketch = self._sketch
         found = [f"{self._column('o', self._model._meta.pk)} IS NOT NULL"]
         if sketch.key is not None:
-            key = self._cell(sketch.key)
-            found.append(f"length({key}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
-            found.append(f"{trimmed(key, self._connection)} = {key}")  # a mapping may have been made by hand
+            found.append(f"length({self._key()}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
         if sketch.flags_cell is not None:
             found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text)}")
         if sketch.match_cell is not None:

@@ -14,6 +14,7 @@ AHEAD: Final = 9  # batches that are asked for with the one at hand
 
 Found = dict[object, object]  # value → what the foreign key will hold
 Ask = Callable[[Wanted, Sequence[object]], Found]
+Later = Callable[[int], Iterable[Sequence[Wanted]]]
 
 
 class Referenced:
@@ -27,13 +28,11 @@ class Referenced:
 
     Args:
         ask: Asks the database for values of one column of references.
-        looks_ahead: Rows that follow are asked for too.
     """
 
-    def __init__(self, ask: Ask, looks_ahead: bool) -> None:
+    def __init__(self, ask: Ask) -> None:
         self.found: list[Found] = []  # per column of references
         self._ask = ask
-        self._looks_ahead = looks_ahead
         self._asked: list[set[object]] = []
         self._left = 0  # batches that may still go by what is known
 
@@ -41,27 +40,27 @@ class Referenced:
         """Ask anew for the next batch."""
         self._left = 0
 
-    def foresee(self, wanted: Sequence[Wanted], later: Callable[[int], Iterable[Sequence[Wanted]]]) -> None:
+    def foresee(self, wanted: Sequence[Wanted], later: Later | None) -> None:
         """
         Have `found` know all values of a batch.
 
         Args:
             wanted: Its columns of references.
-            later: Gives those of at most so many batches that follow.
+            later: Gives those of at most so many batches that follow; None: these are not to be asked for.
         """
         own = list(map(_values, wanted))
         self._left -= 1
         if self._left > 0 and all(map(set.issubset, own, self._asked)):
             return
-        asked = own
-        if self._looks_ahead and wanted:
-            ahead = [list(map(_values, batch)) for batch in later(AHEAD)]
-            asked = [set().union(*column) for column in zip(own, *ahead, strict=True)]
+        if later is None or not wanted:
+            self._know(wanted, own)
+            return
+        ahead = [list(map(_values, batch)) for batch in later(AHEAD)]
         try:
-            self._know(wanted, asked)
+            self._know(wanted, [set().union(*column) for column in zip(own, *ahead, strict=True)])
+            self._left = AHEAD + 1
         except (FieldError, OverflowError, ValueError):  # a value of a later row that no database can be asked for
             self._know(wanted, own)
-        self._left = AHEAD + 1
 
     def _know(self, wanted: Sequence[Wanted], asked: list[set[object]]) -> None:
         self._left = 0

@@ -12,6 +12,7 @@ from typing import Final
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 SIZE: Final = 512 * 1024  # characters
+_LIVE: Final = 8 * 1024  # characters, of a stream that nobody has read to its end yet
 _ROWS: Final = 5_000  # parsed at once, where text must be parsed
 
 
@@ -51,7 +52,9 @@ class Unfit(Exception):
     """The text cannot be taken in blocks: read it record by record."""
 
 
-def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bool, limit: int) -> Iterator[Block]:
+def blocks(
+    text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bool, limit: int, is_live: bool
+) -> Iterator[Block]:
     """
     Give the records of a text in blocks.
 
@@ -61,6 +64,7 @@ def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bo
         width: Cells of a whole record.
         has_header: The first record that is not blank is none of them.
         limit: Characters of a record.
+        is_live: The text may be written as it is read: then its rows come in small pieces, not late in large ones.
 
     Raises:
         Unfit: It has line ends that are not newlines, NUL characters, or longer records.
@@ -70,6 +74,8 @@ def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bo
     if not has_header:
         while (rest := text.read(1)) == BYTE_ORDER_MARK:
             pass
+        if rest == "\0":
+            raise Unfit
     else:
         lines = chain([text.readline().lstrip(BYTE_ORDER_MARK)], iter(text.readline, ""))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -78,7 +84,7 @@ def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bo
         line += reader.line_num
     # Found fast, since each begins with a plain character: most files have no line that begins with an empty cell.
     empty = re.compile(rf"\n[\s{re.escape(delimiter)}]")
-    bodies = _bodies(text, rest, limit)
+    bodies = _bodies(text, rest, limit, min(_LIVE, SIZE) if is_live else SIZE)
     for body in bodies:
         if '"' in body:
             yield from _parsed(chain([body], bodies), line, delimiter)
@@ -93,9 +99,9 @@ def blocks(text: io.TextIOWrapper, delimiter: str, width: int, *, has_header: bo
         line += count
 
 
-def _bodies(text: io.TextIOWrapper, rest: str, limit: int) -> Iterator[str]:
+def _bodies(text: io.TextIOWrapper, rest: str, limit: int, size: int) -> Iterator[str]:
     """Give the rest of the text in pieces that end with a newline."""
-    while more := text.read(SIZE):
+    while more := text.read(size):
         if "\0" in more:
             raise Unfit
         rest += more

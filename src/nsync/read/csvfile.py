@@ -105,7 +105,14 @@ class CsvSource:
         width = len(self.header)
         try:
             with self._pass() as lines:
-                yield from blocks(lines.text, self._delimiter, width, has_header=self._has_header, limit=RECORD_LIMIT)
+                yield from blocks(
+                    lines.text,
+                    self._delimiter,
+                    width,
+                    has_header=self._has_header,
+                    limit=RECORD_LIMIT,
+                    is_live=not self.size,
+                )
         except SourceError as error:
             raise Unfit from error
 
