@@ -264,3 +264,17 @@ def test_every_public_name_can_be_imported() -> None:
     assert nsync.__all__
 
     assert [name for name in nsync.__all__ if getattr(nsync, name, None) is None] == []
+
+
+def test_a_command_imports_only_what_every_run_needs() -> None:
+    """What odd dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
+    late = ("dateutil", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
+    code = (
+        "import django, sys; django.setup(); import nsync.management.commands.syncfile; "
+        f"print([name for name in {late} if name in sys.modules])"
+    )
+    paths = os.pathsep.join(map(str, [PACKAGE.parent, Path(__file__).resolve().parent.parent]))
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": paths}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+
+    assert ran.stdout == "[]\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from django.db.models import Model
 
 from nsync.accounts import Accounts
 from nsync.actions import Action
 from nsync.apply.base import Changed, Writer, Written, row_writer
-from nsync.batches import Batches
 from nsync.changes import ObjectId
 from nsync.engines import ROW_BY_ROW, Engine
 from nsync.errors import Problem, RowError
@@ -20,6 +20,9 @@ from nsync.plan.resolve import Answers, Resolver
 from nsync.plan.rowplan import Plan, Wait
 from nsync.plan.state import State, Unanswered
 from nsync.steps import RowStep, Step
+
+if TYPE_CHECKING:
+    from nsync.batches import Batches
 
 _ATTEMPTS = 5  # how often a row is planned anew because somebody else changed its object (rule T8)
 
@@ -98,6 +101,8 @@ class Executor:
 
     def _batches_of(self, engine: Engine) -> Batches:
         if engine not in self._batches:
+            from nsync.batches import Batches  # many rows are only ever decided by columns
+
             writer = None
             if engine.writes_bulk:
                 from nsync.apply.bulk import BulkWriter

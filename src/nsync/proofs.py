@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import Manager, Model
@@ -19,11 +19,13 @@ from nsync.executor import Executor
 from nsync.fields import concrete_model
 from nsync.models import ExternalKeyMapping
 from nsync.plan.columns import can_match
-from nsync.plan.proving import Proof, Prover, Touches, Unproved
 from nsync.read.base import Source
 from nsync.read.batches import row_batches
 from nsync.read.blocks import Unfit
 from nsync.rows import RowBatch
+
+if TYPE_CHECKING:
+    from nsync.plan.proving import Proof, Touches, Unproved
 
 _LEAST_SHARE = 2  # one of so many rows must be known, or a proof is not worth its time
 
@@ -107,6 +109,8 @@ class Proofs:
             rows = next(batches, None)
         if rows is None or len(rows) <= options.batch_size:
             return None  # one batch is soon read
+        from nsync.plan.proving import Prover  # takes its time, which small files need not wait for
+
         reader = ColumnReader(self._decoder)
         sketch = reader.sketch(rows)
         if sketch is None or sketch.flags.delete or not self._is_worth_it(sketch, rows):

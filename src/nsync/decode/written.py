@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, time, timedelta, timezone, tzinfo
-from typing import NamedTuple
-
-from dateutil.parser import parserinfo
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from nsync.decode.cells import CellError
+
+if TYPE_CHECKING:
+    from dateutil.parser import parserinfo
 
 # 9:05, 10:30:15.5, 10h30, 10:30 pm, 9 a.m.
 _HALF = r"\s?(?P<half{}>[ap])(?:m|\.m\.)"
@@ -35,8 +37,6 @@ _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 # Where the month's name stands → the orders that people use.
 _ORDERS: dict[int | None, tuple[str, ...]] = {None: ("dmy", "mdy", "ymd"), 0: ("mdy",), 1: ("dmy", "ymd"), 2: ()}
 _LONGEST = 100  # characters; no moment is longer, and long texts make expressions slow
-
-_NAMES = parserinfo()
 
 _EXAMPLES = {
     "invalid-date": "not a date with day, month and year; write one such as 2024-01-31",
@@ -60,6 +60,14 @@ class _Words(NamedTuple):
     gaps: set[str]  # what stands between numbers
     month_at: int | None  # index of the part that is a month's name
     weekday: int | None
+
+
+@cache
+def _names() -> parserinfo:
+    """Give what python-dateutil knows; it is imported when a file has such dates, since that takes a while."""
+    from dateutil.parser import parserinfo
+
+    return parserinfo()
 
 
 def invalid(code: str) -> CellError:
@@ -147,11 +155,11 @@ def _words(text: str, code: str, *, is_zone_likely: bool) -> _Words:
             if was_number:
                 gaps.add(gap.strip())
             parts.append(word)
-        elif (month := _NAMES.month(word)) is not None and month_at is None:
+        elif (month := _names().month(word)) is not None and month_at is None:
             month_at = len(parts)
             parts.append(str(month))
-        elif _NAMES.weekday(word) is not None and weekday is None:
-            weekday = _NAMES.weekday(word)
+        elif _names().weekday(word) is not None and weekday is None:
+            weekday = _names().weekday(word)
         elif not (word in _FILLERS or (word in _ORDINALS and was_number and not gap)):
             if is_zone_likely and (match[0].isupper() or word in ("utc", "gmt")):
                 raise _unknown_zone(match[0])
@@ -192,6 +200,6 @@ def _date(named: dict[str, str]) -> date | None:
     if len(year) not in (2, 4) or len(month) > 2 or len(day) > 2:
         return None
     try:
-        return date(_NAMES.convertyear(int(year)) if len(year) == 2 else int(year), int(month), int(day))
+        return date(_names().convertyear(int(year)) if len(year) == 2 else int(year), int(month), int(day))
     except ValueError:
         return None
