@@ -11,7 +11,7 @@ PECULIAR = {
     "ships": ("Sailor", "Ship", "Berth"),
     "words": ("Word",),
     "branches": ("Branch",),
-    "peculiar fields": ("Loud", "Trimmed", "Picky", "Document"),
+    "peculiar fields": ("Loud", "Trimmed", "Picky", "Document", "Recipe"),
 }
 
 _TEAM = [
@@ -128,6 +128,14 @@ FIELDS = {
         "peculiar fields",
         [thing("Picky", name="A", code="abc")],
         File("Picky", "action_flags,match_on,code,name\nu*,code,abc,B\nu*,code,boom,C\nu*,code,abc,D\n"),
+    ),
+    "a match by a list that its field holds as text": of(
+        "peculiar fields",
+        [thing("Recipe", name="A", ingredients=["a", "b"])],
+        File(
+            "Recipe",
+            'action_flags,match_on,ingredients,name\ncu*,ingredients,,N\ncu*,ingredients,"a,b",B\ncu*,ingredients,"a,c",C\n',
+        ),
     ),
     "an empty cell of a file column": of(
         "peculiar fields",

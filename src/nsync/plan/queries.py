@@ -13,7 +13,7 @@ from django.db.models import F, Func, Model, Q, Value
 from django.db.models.lookups import Exact
 
 from nsync.actions import EMPTY, Combined, Condition, JsonText, Lookup, Match, Operand
-from nsync.fields import is_text
+from nsync.fields import held_field, is_text
 from nsync.plan.paths import fields_on, final_field
 
 if TYPE_CHECKING:
@@ -63,14 +63,15 @@ def condition_query(condition: Condition, model: type[Model], using: str) -> Q:
         return _empty_query(condition, model, using)
     if isinstance(value, JsonText):
         value = json.loads(value)
-    return _exactly(condition, value, Q(**{f"{path}__{condition.lookup}": value}), using)
+    return _exactly(condition, value, Q(**{f"{path}__{condition.lookup}": value}), model, using)
 
 
-def _exactly(condition: Condition, value: object, query: Q, using: str) -> Q:
+def _exactly(condition: Condition, value: object, query: Q, model: type[Model], using: str) -> Q:
     """Compare text as bytes too where the database folds it (rule I3)."""
     # MariaDB and MySQL fold case, accents and trailing blanks; the first half can use an index.
     if condition.is_exact_text and connections[using].vendor == "mysql":
-        query &= Q(Exact(_Bytes(F(condition.path)), _Bytes(Value(value))))
+        text = held_field(final_field(model, condition.path)).get_prep_value(value)
+        query &= Q(Exact(_Bytes(F(condition.path)), _Bytes(Value(text))))
     return query
 
 
@@ -79,7 +80,7 @@ def _empty_query(condition: Condition, model: type[Model], using: str) -> Q:
     path = condition.path
     is_null = Q(**{f"{path}__isnull": True}) if _may_be_null(model, path) else _NOTHING
     if is_text(final_field(model, path)):
-        return _exactly(condition, "", Q(**{path: ""}), using) | is_null
+        return _exactly(condition, "", Q(**{path: ""}), model, using) | is_null
     return is_null
 
 
