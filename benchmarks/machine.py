@@ -6,11 +6,12 @@ import os
 import platform
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.services import database_settings
+from tests.services import database_settings, mysql_driver
 
 
 def describe() -> dict[str, str]:
@@ -48,7 +49,8 @@ def database_versions(databases: list[str]) -> Iterator[tuple[str, str]]:
                 row = connection.execute("SHOW server_version").fetchone()
             yield database, f"PostgreSQL {row[0] if row else ''}, psycopg {psycopg.__version__}"
         else:
-            import pymysql
+            driver = mysql_driver()
+            import MySQLdb
 
-            with pymysql.connect(**place, port=int(settings["PORT"])) as mariadb:
-                yield database, f"MariaDB {mariadb.get_server_info()}, PyMySQL {version('PyMySQL')}"
+            with closing(MySQLdb.connect(**place, port=int(settings["PORT"]))) as mariadb:
+                yield database, f"MariaDB {mariadb.get_server_info()}, {driver} {version(driver)}"

@@ -29,5 +29,3 @@ _SETTINGS = database_settings(_DATABASE)
 DATABASES = {
     "default": {**_SETTINGS, "NAME": _NAME, "TEST": {**_SETTINGS.get("TEST", {}), "NAME": _NAME}}  # type: ignore[dict-item]
 }
-if _DATABASE == "mariadb":
-    DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4", "local_infile": True}  # the plain SQL loads its file so

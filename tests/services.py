@@ -17,13 +17,23 @@ REQUIRE_SERVICES = os.environ.get("NSYNC_REQUIRE_SERVICES", "") not in ("", "0")
 DATABASES = ("sqlite", "postgresql", "mariadb")
 
 
-def use_pymysql() -> None:
-    """Let Django take PyMySQL for mysqlclient, which has no wheels and needs MariaDB's headers to be built."""
-    import pymysql
+def mysql_driver() -> str:
+    """
+    Let Django take PyMySQL where mysqlclient is missing, which has no wheels and needs MariaDB's headers to be built.
 
-    # Django refuses a driver older than the mysqlclient it was written for, and asks for its version by this name.
-    pymysql.version_info = (2, 2, 8, "final", 0)
-    pymysql.install_as_MySQLdb()
+    Returns:
+        The name of the package that Django takes.
+    """
+    try:
+        import MySQLdb  # type: ignore[import-untyped]
+    except ImportError:
+        import pymysql
+
+        # Django refuses a driver older than the mysqlclient it was written for, and asks for its version by this name.
+        pymysql.version_info = (2, 2, 8, "final", 0)
+        pymysql.install_as_MySQLdb()
+        return "PyMySQL"
+    return "mysqlclient" if MySQLdb.__name__ == "MySQLdb" else "PyMySQL"
 
 
 def database_settings(name: str) -> dict[str, object]:
@@ -41,7 +51,7 @@ def database_settings(name: str) -> dict[str, object]:
             "PASSWORD": environment("PGPASSWORD", ""),
         }
     if name == "mariadb":
-        use_pymysql()
+        mysql_driver()
         return {
             "ENGINE": "django.db.backends.mysql",
             "NAME": environment("MARIADB_DATABASE", "nsync"),
@@ -49,7 +59,7 @@ def database_settings(name: str) -> dict[str, object]:
             "PORT": environment("MARIADB_PORT", "3306"),
             "USER": environment("MARIADB_USER", "root"),
             "PASSWORD": environment("MARIADB_PASSWORD", ""),
-            "OPTIONS": {"charset": "utf8mb4"},
+            "OPTIONS": {"charset": "utf8mb4", "local_infile": True},
             "TEST": {"CHARSET": "utf8mb4"},
         }
     raise SystemExit(f"NSYNC_TEST_DB={name}: no such database; choose one of {', '.join(DATABASES)}")

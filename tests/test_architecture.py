@@ -36,6 +36,7 @@ VOCABULARY = frozenset(
         "errors",
         "fields",
         "identities",
+        "loading",
         "models",
         "options",
         "pgtext",

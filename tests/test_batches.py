@@ -177,8 +177,11 @@ def test_changed_rows_cost_the_same_however_many_they_are(
         assert outcomes(report) == {"updated": size}
         found[size] = report.queries
 
-    per_statement = lookups + _LOCK
-    assert found == {size: _RUN + per_statement * statements(size) + single + _SAVEPOINT + _UPDATE for size in SIZES}
+    wanted = {}
+    for size in SIZES:
+        updates = ceil(size / 1_000) if TEST_DATABASE == "mariadb" else _UPDATE
+        wanted[size] = _RUN + (lookups + _LOCK) * statements(size) + single + _SAVEPOINT + updates
+    assert found == wanted
 
 
 _SHELVED = {"external_key": "K{}", "match_on": "shelf article", "shelf": "S", "article": "A{}"}

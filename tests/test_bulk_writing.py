@@ -32,6 +32,20 @@ class Statement(NamedTuple):
     params: Any
     is_many: bool
 
+    @property
+    def updated(self) -> list[str]:
+        """Columns that it updates."""
+        return re.findall(r"(\w+) = (?:%s|given)", self.sql.partition(" SET ")[2].partition(" WHERE ")[0])
+
+    @property
+    def row_count(self) -> int:
+        """Rows that it updates: PostgreSQL is given all as one JSON text, MariaDB as a list with their keys."""
+        if self.is_many:
+            return len(self.params)
+        if TEST_DATABASE == "mariadb":
+            return len(self.params) // (len(self.updated) + 1)
+        return len(json.loads(self.params[0]))
+
 
 @contextmanager
 def statements(*starts: str) -> Iterator[list[Statement]]:
@@ -162,10 +176,7 @@ def test_only_changed_columns_are_written_by_one_statement_for_each_set_of_them(
         report = sync_text("\n".join(lines) + "\n")
 
     assert outcomes(report) == {"updated": 60}
-    # PostgreSQL is given all rows as one JSON text.
-    written = [len(one.params) if one.is_many else len(json.loads(one.params[0])) for one in updates]
-    columns = [re.findall(r"(\w+) = (?:%s|given)", one.sql.partition(" WHERE ")[0]) for one in updates]
-    assert list(zip(columns, written, strict=True)) == [
+    assert [(one.updated, one.row_count) for one in updates] == [
         (["age", "modified"], 20),
         (["email", "modified"], 30),
         (["age", "email", "modified"], 10),
@@ -195,7 +206,7 @@ def test_an_object_that_several_rows_touch_is_written_once(sync_text: Sync) -> N
         report = sync_text(text)
 
     assert outcomes(report) == {"updated": 3, "unchanged": 1}
-    assert [len(one.params) for one in updates] == [1]
+    assert [one.row_count for one in updates] == [1]
     assert list(Person.objects.values_list("first_name", "age")) == [("Bruce", 3)]
 
 

@@ -40,7 +40,7 @@ from tests.proving import (
 from tests.telling import outcomes
 from tests.testapp.models import Hidden, Parcel
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database("sqlite", "postgresql")]
+pytestmark = pytest.mark.django_db
 
 # --- rows that get into each other's way ----------------------------------------------------------------------------
 

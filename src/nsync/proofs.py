@@ -100,7 +100,8 @@ class Proofs:
     def _can_prove(self, kinds: frozenset[Kind]) -> bool:
         engine = self._executor.engines[self._number]
         connection: Any = connections[self._executor.resolver.using]
-        has_way = can_copy(connection) or connection.vendor == "sqlite"
+        is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb
+        has_way = can_copy(connection) or connection.vendor == "sqlite" or is_mariadb
         return engine.can_prove and has_way and not kinds.isdisjoint({Kind.CREATE, Kind.UPDATE})
 
     def _prove(self) -> Proof | None:

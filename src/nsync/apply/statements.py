@@ -14,7 +14,7 @@ from nsync.apply.fold import Values
 from nsync.fields import has_db_default, is_plain, is_text, is_untouched, prepared, types_taken_as_they_are
 from nsync.rowsin import array_type, parts_of_text
 
-_LISTS_AT_ONCE = 1_000
+LISTS_AT_ONCE = 1_000
 
 
 class OnConflict(NamedTuple):
@@ -157,7 +157,7 @@ def insert_lists(
     returning = f"RETURNING {connection.ops.quote_name(model._meta.pk.column or '')}"
     pks: list[object] = []
     with connection.cursor() as cursor:
-        for part in parts_of_text(columns, _LISTS_AT_ONCE):
+        for part in parts_of_text(columns, LISTS_AT_ONCE):
             given = [value for row in zip(*part, strict=True) for value in row]
             cursor.execute(f"{head} VALUES {', '.join([one] * len(part[0]))} {returning}", given)
             pks += [pk for (pk,) in cursor.fetchall()]

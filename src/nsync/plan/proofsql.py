@@ -1,4 +1,4 @@
-"""The statements by which a `Prover` compares rows with what is stored; for PostgreSQL and SQLite."""
+"""The queries by which a `Prover` compares rows with what is stored; as PostgreSQL and SQLite take them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nsync.models import ExternalKeyMapping
 from nsync.options import SyncOptions
 from nsync.plan.enforced import enforced_columns
 from nsync.plan.paths import final_field
-from nsync.plan.texts import quoted, same_text, trimmed
+from nsync.plan.texts import is_trimmed, quoted, same_text, trimmed
 from nsync.plan.types import are_as_declared
 
 ROWS = "nsync_rows"  # n: number from 1; c0, c1 …: the cells
@@ -47,54 +47,77 @@ class Comparison:
         self._options = options
         self._quote: Callable[[str], str] = self._connection.ops.quote_name
 
-    def unproved(self) -> tuple[str, list[Any]]:
+    def tables(self, width: int) -> list[str]:
+        """Give the statements that make the temporary tables, for rows of so many cells."""
+        number = "n integer PRIMARY KEY"
+        if self._connection.vendor == "postgresql":
+            number = "n integer GENERATED ALWAYS AS IDENTITY"
+        cells = ", ".join(f"c{position} text NOT NULL" for position in range(width))
+        touched, *names = self.touched_columns
+        columns = ", ".join(f"{name} text" for name in names)
+        return [
+            f"CREATE TEMPORARY TABLE {ROWS} ({number}, {cells})",
+            f"CREATE TEMPORARY TABLE {TOUCHED} ({touched} integer PRIMARY KEY, {columns})",
+        ]
+
+    def drops(self) -> list[str]:
+        """Give the statements that drop the temporary tables."""
+        return [f"DROP TABLE {table}" for table in (TOUCHED, ROWS)]
+
+    def unproved(self) -> str:
         """
         Give the query for the rows that may change something.
 
         Its columns: number, object id that the key means, key, flags, match_on, match cells.
         """
-        return (
-            f"SELECT {self._shown()} FROM {ROWS} s {self._joins()} WHERE ({self.condition()}) IS NOT TRUE",
-            self._params(),
-        )
+        return f"SELECT {self._shown()} FROM {ROWS} s {self._joins()} WHERE ({self.condition()}) IS NOT TRUE"
 
     def _shown(self) -> str:
         sketch = self._sketch
         cells = [sketch.flags_cell, sketch.match_cell, *(self._cell_of(name) for name in sketch.match)]
-        own = ["m.object_id", self._key()] if sketch.key is not None else ["''", "''"]
+        own = [self._meant(), self._key] if sketch.key is not None else ["''", "''"]
         return ", ".join(["s.n", *own, *(self._cell(cell) if cell is not None else "''" for cell in cells)])
 
+    def _meant(self) -> str:
+        """Give the id of the object that a row's key means; the key of a row in doubt may have blanks around it."""
+        table = self._quote(ExternalKeyMapping._meta.db_table)
+        key = trimmed(self._key, self._connection)
+        other = f"SELECT x.object_id FROM {table} x WHERE {self._is_mapping('x', self._system, self._model, key)}"
+        return f"CASE WHEN {is_trimmed(self._key, self._connection)} THEN m.object_id ELSE ({other}) END"
+
+    @cached_property
     def _key(self) -> str:
-        """Give a row's key as mappings hold it (I1)."""
+        """Give the cell of a row's key, which is the key if it has no blanks around it (I1)."""
         assert self._sketch.key is not None
-        return trimmed(self._cell(self._sketch.key), self._connection)
+        return self._cell(self._sketch.key)
 
     @property
     def touched_columns(self) -> list[str]:
         """Give the names of the columns of the table of what rows may act upon."""
         return ["n", "o", "k", *(f"v{number}" for number in range(len(self._sketch.match)))]
 
-    def neighbours(self) -> tuple[str, list[Any]]:
+    def neighbours(self) -> str:
         """Give the query, as `unproved`, for more rows with the key, the match values or the object of touched ones."""
-        sketch, parts, params = self._sketch, [], []
+        sketch, parts = self._sketch, []
         joins = f"LEFT JOIN {TOUCHED} t ON t.n = s.n"
         if sketch.key is not None:
-            key, table = self._key(), self._quote(ExternalKeyMapping._meta.db_table)
+            table = self._quote(ExternalKeyMapping._meta.db_table)
             others = (  # in this order: SQLite would go through all mappings for each touched row
                 f"SELECT other.external_key FROM {TOUCHED} t CROSS JOIN {table} other "
-                f"WHERE {_mapping('other')} AND other.object_id = t.o"
+                f"WHERE {self._is_of('other', self._system, self._model)} AND other.object_id = t.o"
             )
-            parts.append(f"SELECT s.* FROM {ROWS} s WHERE {key} IN (SELECT k FROM {TOUCHED} UNION {others})")
-            joins += f" LEFT JOIN {table} m ON {_mapping('m')} AND m.external_key = {key}"
-            params += self._params()[:2] * 2
+            parts.append(f"SELECT s.* FROM {ROWS} s WHERE {self._key} IN (SELECT k FROM {TOUCHED} UNION {others})")
+            joins += f" LEFT JOIN {table} m ON {self._is_mapping('m', self._system, self._model, self._key)}"
         if sketch.match:
-            values = ", ".join(self._cell(self._cell_of(name)) for name in sketch.match)
             touched = f"SELECT {', '.join(self.touched_columns[3:])} FROM {TOUCHED}"
-            parts.append(f"SELECT s.* FROM {ROWS} s WHERE ({values}) IN ({touched})")
-        return f"SELECT {self._shown()} FROM ({' UNION ALL '.join(parts)}) s {joins} WHERE t.n IS NULL", params
+            parts.append(f"SELECT s.* FROM {ROWS} s WHERE ({', '.join(self._match_cells())}) IN ({touched})")
+        return f"SELECT {self._shown()} FROM ({' UNION ALL '.join(parts)}) s {joins} WHERE t.n IS NULL"
+
+    def _match_cells(self) -> list[str]:
+        return [self._cell(self._cell_of(name)) for name in self._sketch.match]
 
     def _cell(self, cell: Cell) -> str:
-        return f"s.c{cell.position}" if cell.position >= 0 else quoted(cell.constant)
+        return f"s.c{cell.position}" if cell.position >= 0 else quoted(cell.constant, self._connection)
 
     def _cell_of(self, attname: str) -> Cell:
         return next(cell for cell, name in self._sketch.fields if name == attname)
@@ -102,25 +125,14 @@ class Comparison:
     def _column(self, alias: str, field: Any) -> str:
         return f"{alias}.{self._quote(field.column)}"
 
-    def _params(self) -> list[Any]:
-        """Give the parameters of the joins, in their order."""
-        params: list[Any] = []
-        if self._sketch.key is not None:
-            params += [self._identities.system(self._system), self._identities.content_type(self._model)]
-        for reference in self._sketch.references:
-            if reference.system:
-                related = concrete_model(reference.relation.related_model)
-                params += [self._identities.system(reference.system), self._identities.content_type(related)]
-        return params
-
     def _joins(self) -> str:
         pk: Any = self._model._meta.pk
         table = self._quote(self._model._meta.db_table)
         mappings = self._quote(ExternalKeyMapping._meta.db_table)
         joins = []
         if self._sketch.key is not None:
-            joins.append(f"LEFT JOIN {mappings} m ON {_mapping('m')} AND m.external_key = {self._key()}")
-            joins.append(f"LEFT JOIN {table} o ON {self._is_meant(self._column('o', pk), pk, 'm.object_id')}")
+            joins.append(f"LEFT JOIN {mappings} m ON {self._is_mapping('m', self._system, self._model, self._key)}")
+            joins.append(f"LEFT JOIN {table} o ON {self._is_meant('o', pk, 'm.object_id')}")
         else:
             matches = " AND ".join(map(self._is_matched, self._sketch.match))
             joins.append(f"LEFT JOIN {table} o ON {matches}")
@@ -134,33 +146,44 @@ class Comparison:
             joins.append(self._reference_join(number, reference))
         return " ".join(joins)
 
-    def _is_meant(self, column: str, pk: Any, text: str) -> str:
-        """Give the condition that a mapping's text is a primary key."""
-        if is_text(pk):
+    def _is_of(self, alias: str, system: str, model: type[Model]) -> str:
+        """Give the condition that a mapping is of a system and a model."""
+        numbers = self._identities.system(system), self._identities.content_type(model)
+        return f"{alias}.external_system_id = {numbers[0]} AND {alias}.content_type_id = {numbers[1]}"
+
+    def _is_mapping(self, alias: str, system: str, model: type[Model], key: str) -> str:
+        """Give the condition that a mapping is that of a key."""
+        return f"{self._is_of(alias, system, model)} AND {alias}.external_key = {key}"
+
+    def _is_meant(self, alias: str, field: Any, text: str) -> str:
+        """Give the condition that a text, of a mapping or a cell, is what a column holds, as an index may find it."""
+        column, kind = self._column(alias, field), held_field(field)
+        if is_text(kind):
             return f"{column} = {text}"
         if self._connection.vendor == "postgresql":
             return f"{column}::text = {text}"
-        if pk.get_internal_type() == "UUIDField":
+        if kind.get_internal_type() == "UUIDField":
             return f"({column} = replace({text}, '-', '') AND {text} GLOB '????????-????-????-????-????????????')"
         return f"({column} = CAST({text} AS INTEGER) AND CAST({column} AS TEXT) = {text})"
 
     def _is_matched(self, attname: str) -> str:
         """Give the condition that a cell says what a column holds, in a form for which there may be an index."""
         field = field_of(self._model, attname)
-        column, cell = self._column("o", field), self._cell(self._cell_of(attname))
-        return self._is_meant(column, held_field(field), cell) if _is_simple(held_field(field)) else self._same(attname)
+        if not _is_simple(held_field(field)):
+            return self._same(attname)
+        return self._is_meant("o", field, self._cell(self._cell_of(attname)))
 
     def _reference_join(self, number: int, reference: SketchedReference) -> str:
         related = concrete_model(reference.relation.related_model)
         cell = self._cell(reference.cell)
         if reference.system:
             mappings = self._quote(ExternalKeyMapping._meta.db_table)
-            return f"LEFT JOIN {mappings} r{number} ON {_mapping(f'r{number}')} AND r{number}.external_key = {cell}"
-        field = held_field(final_field(related, reference.path))
-        column = self._column(f"r{number}", final_field(related, reference.path))
+            on = self._is_mapping(f"r{number}", reference.system, related, cell)
+            return f"LEFT JOIN {mappings} r{number} ON {on}"
         table = self._quote(related._meta.db_table)
-        on = f"{column} = {cell}" if is_text(field) else self._is_meant(column, field, cell)
-        return f"LEFT JOIN {table} r{number} ON {on}"
+        return (
+            f"LEFT JOIN {table} r{number} ON {self._is_meant(f'r{number}', final_field(related, reference.path), cell)}"
+        )
 
     def _is_alone_anyway(self) -> bool:
         """Whether nobody asks if the match finds another object, or a constraint forbids that."""
@@ -183,9 +206,9 @@ class Comparison:
 
         A column of a wider type may hold what no cell may say (V4), and texts of another type mean something else.
 
-        Queries: on PostgreSQL one for each table; SQLite has no such types.
+        Queries: one for each table; none on SQLite, which has no such types.
         """
-        if self._connection.vendor != "postgresql":
+        if self._connection.vendor == "sqlite":
             return True
         sketch = self._sketch
         fields = [self._model._meta.pk, *(field_of(self._model, attname) for _, attname in sketch.fields)]
@@ -201,11 +224,12 @@ class Comparison:
         sketch = self._sketch
         found = [f"{self._column('o', self._model._meta.pk)} IS NOT NULL"]
         if sketch.key is not None:
-            found.append(f"length({self._key()}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+            found.append(f"length({self._key}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+            found.append(is_trimmed(self._key, self._connection))
         if sketch.flags_cell is not None:
-            found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text)}")
+            found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text, self._connection)}")
         if sketch.match_cell is not None:
-            found.append(f"{self._cell(sketch.match_cell)} = {quoted(sketch.match_text)}")
+            found.append(f"{self._cell(sketch.match_cell)} = {quoted(sketch.match_text, self._connection)}")
         found += [f"{self._cell(self._cell_of(name))} <> ''" for name in sketch.match]
         if not self._is_alone_anyway():
             first = self._quote(field_of(self._model, sketch.match[0]).column)
@@ -226,7 +250,9 @@ class Comparison:
         if reference.system:
             if relation.field.target_field is not pk or not _is_simple(pk):
                 return ""
-            return f"({cell} = '' OR {self._is_meant(held, pk, f'r{number}.object_id')})"
+            trimmed_cell = is_trimmed(cell, self._connection)
+            is_meant = self._is_meant("o", relation.field, f"r{number}.object_id")
+            return f"({cell} = '' OR ({is_meant} AND {trimmed_cell}))"
         field = final_field(related, reference.path)
         if "__" in reference.path or not field.unique or not _is_simple(held_field(field)):
             return ""
@@ -238,7 +264,3 @@ class Comparison:
 def _is_simple(field: Any) -> bool:
     kind = field.get_internal_type()
     return is_text(field) or kind == "UUIDField" or "Integer" in kind or "AutoField" in kind
-
-
-def _mapping(alias: str) -> str:
-    return f"{alias}.external_system_id = %s AND {alias}.content_type_id = %s"

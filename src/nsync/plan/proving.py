@@ -24,6 +24,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -35,7 +36,9 @@ from nsync.columns import Sketch
 from nsync.copying import can_copy, copy_in
 from nsync.fields import concrete_model, relations_to
 from nsync.identities import Identities
+from nsync.loading import can_load, load
 from nsync.options import SyncOptions
+from nsync.plan.proofmaria import MariaComparison
 from nsync.plan.proofsql import ROWS, TOUCHED, Comparison
 from nsync.plan.texts import quoted
 
@@ -117,7 +120,8 @@ class Prover:
         self._connection: Any = connections[identities.using]
         self._model = model
         self._sketch = sketch
-        self._comparison = Comparison(identities, model, system, sketch, options)
+        comparison = MariaComparison if self._connection.vendor == "mysql" else Comparison
+        self._comparison = comparison(identities, model, system, sketch, options)
 
     @property
     def can_prove(self) -> bool:
@@ -139,24 +143,26 @@ class Prover:
         """
         try:
             with transaction.atomic(using=self._using):
-                self._create(width)
+                self._execute_all(self._comparison.tables(width))
                 count = self._fill(blocks, delimiter, width)
                 with self._whole_joins():
                     unproved = self._unproved(count, touches)
-                self._execute(f"DROP TABLE {TOUCHED}")
-                self._execute(f"DROP TABLE {ROWS}")
+                self._execute_all(self._comparison.drops())
         except (DatabaseError, UnprovableRow, UnicodeError):  # a lone surrogate is no text for a database
+            if not self._connection.features.can_rollback_ddl:
+                self._execute_all(self._comparison.drops())
             return None
         return None if unproved is None else Proof(unproved)
 
-    def _execute(self, statement: str, params: Sequence[Any] | None = None) -> None:
+    def _execute_all(self, statements: Iterable[str]) -> None:
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, params)
+            for statement in statements:
+                cursor.execute(statement)
 
     @contextmanager
     def _whole_joins(self) -> Iterator[None]:
         """
-        Keep PostgreSQL from joining row by row, and from rounding numbers.
+        Keep PostgreSQL from joining row by row, from compiling what takes a second, and from rounding numbers.
 
         Of tables that were filled a moment ago it knows nothing, and would go through a million rows a million times.
         """
@@ -164,7 +170,7 @@ class Prover:
             yield
             return
         change = "SELECT set_config(%s, %s, true)"
-        wanted = {"enable_nestloop": "off", "extra_float_digits": "1"}  # numbers to their last digit
+        wanted = {"enable_nestloop": "off", "jit": "off", "extra_float_digits": "1"}  # numbers to their last digit
         with self._connection.cursor() as cursor:
             cursor.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in wanted))
             before = dict(zip(wanted, cursor.fetchone(), strict=True))
@@ -174,25 +180,22 @@ class Prover:
             for name, value in before.items():
                 cursor.execute(change, [name, value])
 
-    def _create(self, width: int) -> None:
-        number = "n integer PRIMARY KEY"
-        if self._connection.vendor == "postgresql":
-            number = "n integer GENERATED ALWAYS AS IDENTITY"
-        columns = ", ".join(f"c{position} text NOT NULL" for position in range(width))
-        self._execute(f"CREATE TEMPORARY TABLE {ROWS} ({number}, {columns})")
-        number, *names = self._comparison.touched_columns
-        columns = ", ".join(f"{name} text" for name in names)
-        self._execute(f"CREATE TEMPORARY TABLE {TOUCHED} ({number} integer PRIMARY KEY, {columns})")
-
     def _fill(self, blocks: Iterable[Rows], delimiter: str, width: int) -> int:
         """Put the rows into the table, numbered from 1; give their number."""
         names = [f"c{position}" for position in range(width)]
         counted = _Counted(blocks)
         if can_copy(self._connection):
             listed = ", ".join(names)
-            how = f"FORMAT csv, DELIMITER {quoted(delimiter)}, FORCE_NOT_NULL ({listed})".replace("%%", "%")
+            how = f"FORMAT csv, DELIMITER {quoted(delimiter, self._connection)}, FORCE_NOT_NULL ({listed})".replace(
+                "%%", "%"
+            )
             statement = f"COPY {ROWS} ({listed}) FROM STDIN ({how})"
             copy_in(self._connection, statement, _pieces(counted, delimiter, width))
+        elif can_load(self._connection):
+            load(self._connection, ROWS, names, map(partial(_loadable, width=width), counted), delimiter)
+        elif self._connection.vendor == "mysql":
+            rows = enumerate(_records(counted, delimiter, width), start=1)
+            self._insert(ROWS, ["n", *names], ([str(number), *cells] for number, cells in rows))
         else:
             self._insert(ROWS, names, _records(counted, delimiter, width))
         with self._connection.cursor() as cursor:
@@ -206,12 +209,12 @@ class Prover:
         if touches is not None and self._may_reach_further():
             touches = None
         known = bytearray(count)
-        found = self._look(*self._comparison.unproved(), known, touches)
+        found = self._look(self._comparison.unproved(), known, touches)
         while found:
-            found = self._look(*self._comparison.neighbours(), known, touches)
+            found = self._look(self._comparison.neighbours(), known, touches)
         return None if found is None else known
 
-    def _look(self, query: str, params: Sequence[Any], known: bytearray, touches: Touches | None) -> int | None:
+    def _look(self, query: str, known: bytearray, touches: Touches | None) -> int | None:
         """
         Mark the rows that are worth a look; what they may act upon goes into the table for it.
 
@@ -219,29 +222,44 @@ class Prover:
             How many rows are new; None if there are too many, or they may act upon anything.
         """
         count, before = 0, known.count(1)
-        with self._connection.chunked_cursor() as cursor:  # else PostgreSQL's answer would be in memory at once
-            cursor.execute(query, params)
-            while rows := cursor.fetchmany(_AT_ONCE):
-                new = {}
-                for row in rows:  # a mapping that means several objects, or two reasons, give a row twice
-                    if not known[row[0] - 1]:
-                        known[row[0] - 1] = 1
-                        new[row[0]] = row
-                if not new:
-                    continue
-                numbers, targets, keys, flags, match_on, *cells = zip(*new.values(), strict=True)
-                count += len(new)
-                if touches is None or (before + count) * _LEAST_SHARE > len(known):
-                    return None
-                touched = touches(Unproved(keys, flags, match_on, cells))
-                if touched is None:
-                    return None
-                if not self._are_canonical(targets):
-                    return None
-                meant = [target or "" for target in targets]
-                names = self._comparison.touched_columns
-                self._insert(TOUCHED, names, zip(map(str, numbers), meant, *touched, strict=True))
+        for rows in self._pages(query):
+            new = {}
+            for row in rows:  # a mapping that means several objects, or two reasons, give a row twice
+                if not known[row[0] - 1]:
+                    known[row[0] - 1] = 1
+                    new[row[0]] = row
+            if not new:
+                continue
+            numbers, targets, keys, flags, match_on, *cells = zip(*new.values(), strict=True)
+            count += len(new)
+            if touches is None or (before + count) * _LEAST_SHARE > len(known):
+                return None
+            touched = touches(Unproved(keys, flags, match_on, cells))
+            if touched is None:
+                return None
+            if not self._are_canonical(targets):
+                return None
+            meant = [target or "" for target in targets]
+            names = self._comparison.touched_columns
+            self._insert(TOUCHED, names, zip(map(str, numbers), meant, *touched, strict=True))
         return count
+
+    def _pages(self, query: str) -> Iterator[Sequence[Any]]:
+        """Run a query; give its rows, some at a time, while others may be written: all at once would need memory."""
+        if self._connection.vendor == "mysql":  # its client keeps an answer until all of it was read
+            last = 0
+            with self._connection.cursor() as cursor:
+                rows: Sequence[Any] = [()]
+                while rows:
+                    cursor.execute(query, [last, _AT_ONCE])
+                    if rows := cursor.fetchall():
+                        last = rows[-1][0]
+                        yield rows
+            return
+        with self._connection.chunked_cursor() as cursor:
+            cursor.execute(query, [])
+            while rows := cursor.fetchmany(_AT_ONCE):
+                yield rows
 
     def _are_canonical(self, targets: Iterable[str | None]) -> bool:
         """Whether mappings name objects in the one way in which others are found that name the same."""
@@ -303,6 +321,10 @@ def _pieces(blocks: Iterable[Rows], delimiter: str, width: int) -> Iterator[str]
         rows = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
         rows.writerows(_whole(block.records, width))
         yield text.getvalue()
+
+
+def _loadable(block: Rows, width: int) -> str | list[Sequence[str]]:
+    return block.text or list(_whole(block.records, width))
 
 
 def _records(blocks: Iterable[Rows], delimiter: str, width: int) -> Iterator[Sequence[str]]:

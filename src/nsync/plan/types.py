@@ -1,40 +1,58 @@
-"""Whether columns of PostgreSQL have the types that Django gives them: a table may have been made by somebody else."""
+"""Whether columns have the types that Django gives them: a table may have been made by somebody else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-# As Django writes them → as PostgreSQL's format_type() does.
-_SPELLINGS = {"varchar": "character varying", "time": "time without time zone"}
+# Column → type, by vendor.
+_TYPES: Final = {
+    "postgresql": (
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0"
+    ),
+    "mysql": (
+        "SELECT column_name, column_type FROM information_schema.columns"
+        " WHERE table_schema = database() AND table_name = %s"
+    ),
+}
+# As Django writes types → as the database does.
+_SPELLINGS: Final = {
+    "postgresql": {"varchar": "character varying", "time": "time without time zone"},
+    "mysql": {"integer": "int", "bool": "tinyint", "numeric": "decimal"},
+}
+_DISPLAY_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # which MariaDB adds to the types of whole numbers
 
 
 def are_as_declared(fields: Iterable[Any], connection: Any) -> bool:
     """
     Whether each column has the type of its field.
 
+    Args:
+        fields: Of the columns.
+        connection: To PostgreSQL, MariaDB or MySQL.
+
     Queries: one for each table.
     """
+    spellings = _SPELLINGS[connection.vendor]
     tables: dict[str, dict[str, str]] = {}
     for field in fields:
         table = field.model._meta.db_table
         if table not in tables:
             tables[table] = _types(table, connection)
-        if tables[table].get(field.column) != _spelled(field.db_type(connection) or ""):
+        if tables[table].get(field.column) != _spelled(field.db_type(connection) or "", spellings):
             return False
     return True
 
 
 def _types(table: str, connection: Any) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attnum > 0",
-            [connection.ops.quote_name(table)],
-        )
-        return dict(cursor.fetchall())
+        cursor.execute(_TYPES[connection.vendor], [table])
+        return {name: _DISPLAY_WIDTH.sub("", kind) for name, kind in cursor.fetchall()}
 
 
-def _spelled(kind: str) -> str:
-    name, parenthesis, size = kind.partition("(")
-    return _SPELLINGS.get(name, name) + parenthesis + size.replace(", ", ",")
+def _spelled(kind: str, spellings: dict[str, str]) -> str:
+    name, parenthesis, size = kind.replace(" AUTO_INCREMENT", "").partition("(")
+    name, blank, sign = name.partition(" ") if name.endswith(" UNSIGNED") else (name, "", "")
+    return spellings.get(name, name) + blank + sign.lower() + parenthesis + size.replace(", ", ",")
