@@ -1,7 +1,8 @@
 """
 Measure nsync, side by side with plain SQL and with other packages, on this machine.
 
-``python -m benchmarks`` measures all there is; ``people`` or ``files`` only the workloads, or only the public files.
+``python -m benchmarks`` measures all there is; ``people`` only the workloads, ``files`` the public files, ``start`` a
+whole command with a file of a hundred rows.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, figures, machine, real_files
+from benchmarks import chart, figures, machine, real_files, restructured, start
 from benchmarks.contenders import NAMES
 from benchmarks.figures import Figure
 from benchmarks.running import Plan, Running
 from benchmarks.workloads import WORKLOADS
 from tests.services import DATABASES, why_absent
 
+_PARTS = ["people", "files", "start"]
 _DATA = (
     "people of five columns with a key, a match by a unique column and a mapping each, in the order of their ids; "
     "houses that refer to them in no order; made by benchmarks/workloads.py"
@@ -51,7 +53,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, prog="python -m benchmarks", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="*", choices=["people", "files", []], metavar="people|files", help="both")
+    parser.add_argument("what", nargs="*", choices=[*_PARTS, []], metavar="people|files|start", help="all three")
     parser.add_argument("--quick", action="store_true", help="10,000 rows, once, fewer for slow peers: some minutes")
     parser.add_argument("--sizes", type=_sizes, help="rows: 10k,100k,1M")
     parser.add_argument("--workloads", type=_listed(tuple(WORKLOADS)), default=list(WORKLOADS), help="all of them")
@@ -62,10 +64,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where files and SQLite's database go while it runs")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--chart", type=Path, help="draw charts into this folder")
-    parser.add_argument("--read", type=Path, help="measure nothing: show and draw what --json has written")
+    parser.add_argument("--rst", type=Path, help="write the table as reStructuredText")
+    parser.add_argument("--read", type=Path, nargs="+", help="measure nothing: show and draw what --json has written")
     options = parser.parse_args(arguments)
     options.sizes = options.sizes or ([10_000] if options.quick else [10_000, 100_000, 1_000_000])
-    options.what = options.what or (["people"] if options.quick else ["people", "files"])
+    options.what = options.what or (["people"] if options.quick else _PARTS)
     return options
 
 
@@ -74,11 +77,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that databases are dropped
     if options.read:
-        told = json.loads(options.read.read_text(encoding="utf-8"))
-        _show(options, told, figures.from_json(told["measurements"]), told["sizes"])
+        _show(options, *_read(options.read))
         return 0
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         return _measure(options, Path(folder))
+
+
+def _read(paths: list[Path]) -> tuple[dict[str, Any], list[Figure], list[int]]:
+    """Give what files say of the machine, what was measured, and the sizes; of what several say, the first counts."""
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    measured = {one.key: one for content in reversed(told) for one in figures.from_json(content["measurements"])}
+    in_order = [one for content in told for one in figures.from_json(content["measurements"])]
+    command = "; ".join(content["command"] for content in told)
+    sizes = sorted({size for content in told for size in content["sizes"]})
+    return {**told[0], "command": command}, list({one.key: measured[one.key] for one in in_order}.values()), sizes
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> int:
@@ -101,6 +113,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> int:
                 running.left_out["files"] = (
                     f"there is no folder {options.data}; name that of the public files with --data"
                 )
+        if "start" in options.what and "nsync" in options.only:
+            measured.extend(map(_progress, start.figures(folder)))
     finally:  # an interrupted run shows what it has
         _show(options, {**told, "left_out": running.left_out, "failures": running.failures}, measured, options.sizes)
     return 1 if running.failures else 0
@@ -125,6 +139,8 @@ def _show(options: argparse.Namespace, told: dict[str, Any], measured: list[Figu
     if options.json:
         content = {**told, "measurements": figures.as_json(measured), "table": [line.as_json() for line in table]}
         options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.rst:
+        options.rst.write_text("\n".join(restructured.table(table)) + "\n", encoding="utf-8")
     if options.chart:
         options.chart.mkdir(parents=True, exist_ok=True)
         for name, svg in chart.charts(measured):

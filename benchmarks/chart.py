@@ -11,18 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from benchmarks.contenders import NAMES
+from benchmarks.contenders import LABELS, NAMES
 from benchmarks.figures import Figure
 
 _WORKLOADS = ("new", "again", "10 % changed", "references", "deletes")
 # Told apart by colour-blind people too (Okabe and Ito), and by their marks.
 _COLOURS = {"nsync": "#0072b2", "limit": "#555555", "nsync04": "#d55e00", "import-export": "#009e73"}
-_LABELS = {
-    "nsync": "nsync",
-    "limit": "plain SQL",
-    "nsync04": "django-nsync 0.4",
-    "import-export": "django-import-export",
-}
 _WIDTH, _HEIGHT = 200, 130  # of a panel
 _NARROWEST = 560  # what the legend needs
 _LEFT, _TOP, _BETWEEN, _BELOW = 64, 62, 62, 46
@@ -86,8 +80,8 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
     x = float(_LEFT)
     for name in names:
         yield _mark(name, x + 4, 32)
-        yield _text(x + 14, 36, _LABELS[name])
-        x += 32 + 6.2 * len(_LABELS[name])
+        yield _text(x + 14, 36, LABELS[name])
+        x += 32 + 6.2 * len(LABELS[name])
 
 
 def _axes(across: _Scale, down: _Scale) -> Iterator[str]:

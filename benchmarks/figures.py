@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.contenders import NAMES, PEERS
 
 FILES = "files"  # the workloads of real files are named so: "files: airports, first"
+START = "start"  # and so those of whole commands: "start: all new"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Figure:
         )
 
     @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What was measured."""
+        return self.workload, self.database, self.contender, self.size
+
+    @property
     def rate(self) -> float:
         """Rows per second."""
         return self.rows / self.seconds
@@ -79,8 +85,8 @@ class Line(NamedTuple):
 def lines(figures: Iterable[Figure], sizes: Iterable[int]) -> Iterator[Line]:
     """Give the table: for each size the workloads, databases and contenders, in the order of their measurements."""
     all_figures = list(figures)
-    of_files = [one for one in all_figures if one.workload.startswith(FILES)]
-    keys = dict.fromkeys((one.workload, one.database) for one in all_figures if one not in of_files)
+    alone = [one for one in all_figures if one.workload.startswith((f"{FILES}:", f"{START}:"))]
+    keys = dict.fromkeys((one.workload, one.database) for one in all_figures if one not in alone)
     for size in sizes:
         for workload, database in keys:
             fitting = {
@@ -92,7 +98,7 @@ def lines(figures: Iterable[Figure], sizes: Iterable[int]) -> Iterator[Line]:
             present = [fitting[name] for name in NAMES if name in fitting]
             if any(one.size == size for one in present):
                 yield from (_line(one, size, fitting) for one in present if one.size == size or _is_scaled(one))
-    yield from (_line(one, one.size, {}) for one in of_files)
+    yield from (_line(one, one.size, {}) for one in alone)
 
 
 def _is_scaled(figure: Figure) -> bool:
@@ -138,8 +144,8 @@ def text(table: list[Line]) -> Iterator[str]:
     cells += [
         (
             *(line.workload, line.database, f"{line.rows:,}", line.contender),
-            *(f"{line.seconds:,.2f}", f"{line.rows_per_second:,.0f}", _times(line.of_limit)),
-            *(_times(line.of_peers[peer]) for peer in PEERS),
+            *(f"{line.seconds:,.2f}", f"{line.rows_per_second:,.0f}", times(line.of_limit)),
+            *(times(line.of_peers[peer]) for peer in PEERS),
             *(f"{line.peak:.0f}", f"{line.queries:,}", line.note),
         )
         for line in table
@@ -162,7 +168,8 @@ def legend() -> str:
     )
 
 
-def _times(ratio: float | None) -> str:
+def times(ratio: float | None) -> str:
+    """Give a ratio as text."""
     return "–" if ratio is None else f"{ratio:,.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import checks
+from benchmarks import checks, start
+from benchmarks.__main__ import main
 from benchmarks.chart import charts
 from benchmarks.contenders import contender
 from benchmarks.figures import Figure, lines
@@ -120,3 +121,32 @@ def test_charts_show_each_contender_that_was_measured():
 
     assert set(drawn) == {"rows-per-second", "memory"}
     assert all("plain SQL" in svg and "0.4" not in svg for svg in drawn.values())
+
+
+@pytest.mark.slow
+@pytest.mark.database("sqlite")
+def test_results_of_several_runs_become_one_table(tmp_path):
+    for name, workload in (("one", "new"), ("two", "again")):
+        (tmp_path / name).mkdir()
+        _measured(tmp_path / name, "--only", "nsync", "--workloads", workload)
+    paths = [str(tmp_path / name / "told.json") for name in ("one", "two")]
+    both = ["--json", str(tmp_path / "both.json"), "--rst", str(tmp_path / "both.rst")]
+
+    assert main(["--read", *paths, *both]) == 0
+
+    told = json.loads((tmp_path / "both.json").read_text())
+    assert [one["workload"] for one in told["measurements"]] == ["new", "again"]
+    assert told["command"].count("python -m benchmarks people") == 2
+    rows = (tmp_path / "both.rst").read_text().split("   * - ")[1:]
+    assert [row.split("\n")[0] for row in rows] == ["Workload", "new", "again"]
+    assert len({row.count("\n") for row in rows}) == 1  # as many cells in each
+
+
+@pytest.mark.slow
+@pytest.mark.database("sqlite")
+def test_starting_is_measured_as_whole_commands(tmp_path):
+    measured = list(start.figures(tmp_path))
+
+    assert [one.workload for one in measured] == ["start: Django alone", "start: all new", "start: all unchanged"]
+    assert all(one.rows == 100 and len(one.all_seconds) == 11 and one.cpu > 0 for one in measured)
+    assert len(list(lines(measured, [10_000]))) == 3

@@ -24,6 +24,12 @@ _MODULES = {
     "import-export": "import_export",
 }
 NAMES = tuple(_MODULES)
+LABELS = {
+    "nsync": "nsync",
+    "limit": "plain SQL",
+    "nsync04": "django-nsync 0.4",
+    "import-export": "django-import-export",
+}
 PEERS = ("nsync04", "import-export")
 
 
