@@ -35,7 +35,7 @@ class Statement(NamedTuple):
     @property
     def updated(self) -> list[str]:
         """Columns that it updates."""
-        return re.findall(r"(\w+) = (?:%s|given)", self.sql.partition(" SET ")[2].partition(" WHERE ")[0])
+        return re.findall(r"(\w+) = (?:%s|nsync_given)", self.sql.rpartition(" SET ")[2].partition(" WHERE ")[0])
 
     @property
     def row_count(self) -> int:
@@ -172,7 +172,7 @@ def test_only_changed_columns_are_written_by_one_statement_for_each_set_of_them(
         email = f"new{number}@x.org" if number >= 20 else f"{number}@x.org"
         lines.append(f"K{number},cu*,P{number},{age},{email}")
 
-    with statements("UPDATE") as updates:
+    with statements("UPDATE", "SET STATEMENT") as updates:
         report = sync_text("\n".join(lines) + "\n")
 
     assert outcomes(report) == {"updated": 60}
@@ -202,7 +202,7 @@ def test_an_object_that_several_rows_touch_is_written_once(sync_text: Sync) -> N
     sync_text("external_key,action_flags,first_name\nk,c,Bruce\n")
     text = "external_key,action_flags,first_name,age\nk,u*,B,1\nk,u*,B,2\nk,u*,Bruce,3\nk,u,Robin,4\n"
 
-    with statements("UPDATE") as updates:
+    with statements("UPDATE", "SET STATEMENT") as updates:
         report = sync_text(text)
 
     assert outcomes(report) == {"updated": 3, "unchanged": 1}
@@ -212,7 +212,7 @@ def test_an_object_that_several_rows_touch_is_written_once(sync_text: Sync) -> N
 
 def test_an_object_that_is_made_and_changed_in_one_batch_is_inserted_as_it_will_be(sync_text: Sync) -> None:
     """T1."""
-    with statements("UPDATE") as updates:
+    with statements("UPDATE", "SET STATEMENT") as updates:
         report = sync_text("external_key,action_flags,first_name,age\nk,c,Bruce,1\nk,u*,Bruce,2\nk,u*,Robin,2\n")
 
     assert outcomes(report) == {"created": 1, "updated": 2}

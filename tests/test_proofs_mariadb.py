@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from nsync import SyncOptions, sync
+from nsync.apply.updating import update_columns
+from nsync.errors import SourceError
 from nsync.loading import can_load
 from nsync.models import ExternalKeyMapping, ExternalSystem
 from nsync.record.report import Report
-from tests.agreeing import Ref, Thing
+from tests.agreeing import File, Ref, Thing
 from tests.proving import (
     ANY,
     BARE_SAME,
@@ -172,7 +175,7 @@ def test_dates_and_times_that_python_does_not_have_prove_nothing(
 ) -> None:
     """V4: the row says what is stored, and is looked at."""
     with connection.cursor() as cursor:
-        cursor.execute("SET @before = @@sql_mode, sql_mode = ''")
+        cursor.execute("SET @before = @@sql_mode, sql_mode = 'ALLOW_INVALID_DATES'")
         try:
             make(6)
             cursor.execute(f"UPDATE testapp_parcel SET {column} = %s", [stored])
@@ -183,12 +186,38 @@ def test_dates_and_times_that_python_does_not_have_prove_nothing(
     assert [passed_over(proof) for proof in found] == [None]
 
 
-@pytest.mark.parametrize("last", ["k6,6,", "k6"], ids=["a proof", "a row that is too short for one"])
-def test_no_temporary_table_is_left(run: Sync, loads: bool, last: str) -> None:
+@pytest.mark.parametrize("number", [32_767, 32_768, 65_535])
+def test_a_number_that_no_cell_may_say_is_looked_at(number: int) -> None:
+    """V4: the unsigned columns of MariaDB hold twice as many."""
+    case(parcels(6, pieces=number), cells("pieces", *[str(number)] * 6), passed=ANY, **BY_OPTIONS).check(CROWD)
+
+
+@pytest.mark.parametrize("header", ["currency=>code", "currency"])
+@pytest.mark.parametrize(("currency", "sku"), [("EUR", "S"), ("eur", "S"), ("EUR", "s")])
+def test_a_foreign_key_that_says_it_in_other_letters_is_looked_at(header: str, currency: str, sku: str) -> None:
+    """A7: MariaDB lets such a foreign key be."""
+    start = [Thing("Currency", {"code": "EUR", "name": "x"}), Thing("Product", {"sku": "S"})]
+    start += [
+        Thing("Price", {"currency_id": currency, "product_id": sku, "amount": "1.00"}, (("HR", f"k{n}"),))
+        for n in range(6)
+    ]
+    text = f"external_key,{header},product=>sku,amount\n" + "".join(f"k{n},EUR,S,1.00\n" for n in range(6))
+    case(start, File("Price", text), passed=ANY, action_flags="cu*", match_on="").check(
+        ("Currency", "Product", "Price")
+    )
+
+
+ENDS = {"a proof": "k6,6,", "a row that is too short": "k6", "a return": "k6,6,a\rb", "an open quote": 'k6,6,"a'}
+
+
+@pytest.mark.parametrize("end", [*ENDS, "text after a quote", "a NUL"])
+def test_no_temporary_table_is_left(run: Sync, loads: bool, end: str) -> None:
+    """Whatever ends the try."""
     make(6)
-    with proofs() as found:
-        run(f"{cells('note', *[''] * 5)}{last}\n")
-    assert [passed_over(proof) for proof in found] == [6 if last == "k6,6," else None]
+    more = {"text after a quote": 'k6,6,"a"x', "a NUL": "k6,6,\0"}
+    with proofs() as found, suppress(SourceError):
+        run(f"{cells('note', *[''] * 5)}{(ENDS | more)[end]}\n")
+    assert [passed_over(proof) for proof in found] == [6 if end == "a proof" else None]
     with connection.cursor() as cursor:
         for table in ("nsync_rows", "nsync_touched"):
             cursor.execute(f"CREATE TEMPORARY TABLE {table} (n integer)")
@@ -216,3 +245,36 @@ def test_more_changes_than_one_page_holds_are_found(run: Sync) -> None:
     assert [passed_over(proof) for proof in found] == [count // 2]
     assert outcomes(report) == {"updated": count // 2, "unchanged": count // 2}
     assert Parcel.objects.filter(label="B").count() == count // 2
+
+
+# --- updates ---------------------------------------------------------------------------------------------------------
+
+
+def test_texts_are_written_into_columns_of_other_character_sets() -> None:
+    """V4: what the column cannot hold is refused, and nothing else."""
+    pks = [1, 2, 3]
+    note = Parcel._meta.get_field("note")
+    with connection.cursor() as cursor:
+        # A temporary table hides the other of its name.
+        cursor.execute("CREATE TEMPORARY TABLE testapp_parcel (id bigint PRIMARY KEY, note varchar(50) CHARSET latin1)")
+        try:
+            cursor.execute("INSERT INTO testapp_parcel VALUES (1, 'x'), (2, 'x'), (3, 'x')")
+            update_columns(Parcel, [note], [["\u00fc", "u", "\u20ac"]], pks, "default")
+            found = list(Parcel.objects.order_by("pk").values_list("note", flat=True))
+            with pytest.raises(DatabaseError):
+                update_columns(Parcel, [note], [["\u4e2d"]], pks[:1], "default")
+        finally:
+            cursor.execute("DROP TEMPORARY TABLE testapp_parcel")
+    assert found == ["\u00fc", "u", "\u20ac"]
+
+
+def test_many_rows_are_updated_where_updates_must_be_safe() -> None:
+    """A server may refuse updates that walk through a table."""
+    pks = [Parcel.objects.create(code=str(n), label="A").pk for n in range(3)]
+    with connection.cursor() as cursor:
+        cursor.execute("SET sql_safe_updates = 1")
+        try:
+            update_columns(Parcel, [Parcel._meta.get_field("note")], [["a", "b", "c"]], pks, "default")
+        finally:
+            cursor.execute("SET sql_safe_updates = 0")
+    assert list(Parcel.objects.order_by("pk").values_list("note", flat=True)) == ["a", "b", "c"]

@@ -232,3 +232,13 @@ def test_a_row_is_looked_at_if_another_key_of_its_object_has_blanks_around_it(op
         passed=7,
         **options,
     ).check(CROWD)
+
+
+@pytest.mark.parametrize("match", ["", "code"])
+@pytest.mark.parametrize("key", ["", " ", "\u3000"])
+def test_a_mapping_with_a_blank_key_proves_nothing(match: str, key: str) -> None:
+    """I1, I5: such a row has no key."""
+    start = [*EIGHT[:5], Thing("Parcel", {"code": "6", "label": "A"}, (("HR", ""),))]
+    text = "".join(f"k{n},{n},A\n" for n in range(1, 6))
+    text = f"external_key,code,label\n{text}{key},6,A\n"
+    case(start, text, passed=ANY, action_flags="cu*", match_on=match).check(CROWD)

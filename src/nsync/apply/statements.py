@@ -223,7 +223,7 @@ def _is_plain_text(field: Any) -> bool:
 class OneText(NamedTuple):
     """Many rows as one parameter of a statement."""
 
-    table: str  # in SQL, called "given", with columns c0, c1 …
+    table: str  # in SQL, called "nsync_given", with columns c0, c1 …
     parameter: str
 
 
@@ -245,7 +245,7 @@ def as_one_text(fields: Sequence[Any], values: Sequence[Sequence[Any]], connecti
         *(prepared(field, column, connection) for field, column in zip(fields, values, strict=True)), strict=True
     )
     text = json.dumps([dict(zip(places, row, strict=True)) for row in rows], default=str)
-    return OneText(f"json_to_recordset(%s::json) AS given ({columns})", text)
+    return OneText(f"json_to_recordset(%s::json) AS nsync_given ({columns})", text)
 
 
 def _columns(model: type[Model], names: Sequence[str], rows: Sequence[Values], connection: Any) -> list[Sequence[Any]]:

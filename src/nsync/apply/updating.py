@@ -12,7 +12,7 @@ from django.db.models import Model
 from nsync.apply.fold import Keys, Update, known
 from nsync.apply.statements import LISTS_AT_ONCE, as_one_text, can_be_one_text, can_insert_lists
 from nsync.changes import ObjectId
-from nsync.fields import field_of, is_refilled, is_stamped, prepared
+from nsync.fields import field_of, held_field, is_refilled, is_stamped, is_text, prepared
 from nsync.rowsin import parts_of_text
 
 # Not bulk_update(): it renders one CASE WHEN per row and field, slower than save() in a loop.
@@ -64,7 +64,7 @@ def update_columns(
     if connection.vendor == "postgresql" and can_be_one_text([*fields, model._meta.pk]):
         _update_once(model, fields, values, pks, connection)
         return
-    if can_insert_lists(model, connection):
+    if can_insert_lists(model, connection) and not is_text(held_field(model._meta.pk)):
         _update_by_lists(model, fields, values, pks, connection)
         return
     columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
@@ -106,12 +106,12 @@ def _update_once(
 ) -> None:
     quote = connection.ops.quote_name
     given = as_one_text((*fields, model._meta.pk), (*values, pks), connection)
-    settings = ", ".join(f"{quote(field.column)} = given.c{number}" for number, field in enumerate(fields))
+    settings = ", ".join(f"{quote(field.column)} = nsync_given.c{number}" for number, field in enumerate(fields))
     key = f"{quote(model._meta.db_table)}.{quote(model._meta.pk.column or '')}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {quote(model._meta.db_table)} SET {settings} FROM {given.table} "
-            f"WHERE {key} = given.c{len(fields)}",
+            f"WHERE {key} = nsync_given.c{len(fields)}",
             [given.parameter],
         )
 
@@ -123,11 +123,20 @@ def _update_by_lists(
     pks: Sequence[object],
     connection: Any,
 ) -> None:
-    """Join with the rows, as a table that gets its names and its types from the one that is updated."""
+    """
+    Join with the rows, as a table that gets its names and its types from the one that is updated.
+
+    Its texts are of any character. It has no index, so that ``sql_safe_updates`` would refuse it.
+    """
     quote = connection.ops.quote_name
     table, key = quote(model._meta.db_table), quote(model._meta.pk.column or "")
-    names = [quote(field.column) for field in fields]
-    settings = ", ".join(f"{table}.{name} = given.{name}" for name in names)
+    names = {quote(field.column): field for field in fields}
+    settings = ", ".join(f"{table}.{name} = nsync_given.{name}" for name in names)
+    typed = (
+        f"CONVERT({name} USING utf8mb4) AS {name}" if is_text(held_field(field)) else name
+        for name, field in names.items()
+    )
+    head = f"SELECT {', '.join([key, *typed])} FROM {table} WHERE FALSE UNION ALL VALUES "
     pairs = zip((model._meta.pk, *fields), (pks, *values), strict=True)
     columns = [prepared(field, column, connection) for field, column in pairs]
     one = f"({', '.join(['%s'] * len(columns))})"
@@ -135,7 +144,7 @@ def _update_by_lists(
         for part in parts_of_text(columns, LISTS_AT_ONCE):
             rows = ", ".join([one] * len(part[0]))
             cursor.execute(
-                f"UPDATE (SELECT {', '.join([key, *names])} FROM {table} WHERE FALSE UNION ALL VALUES {rows}) AS given"
-                f" STRAIGHT_JOIN {table} ON {table}.{key} = given.{key} SET {settings}",
+                f"SET STATEMENT sql_safe_updates = 0 FOR UPDATE ({head}{rows}) AS nsync_given"
+                f" STRAIGHT_JOIN {table} ON {table}.{key} = nsync_given.{key} SET {settings}",
                 [value for row in zip(*part, strict=True) for value in row],
             )

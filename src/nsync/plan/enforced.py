@@ -20,7 +20,7 @@ _UNIQUE: Final = {
     "postgresql": (
         "SELECT indexrelid, attname FROM pg_index"
         " JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY((indkey::int2[])[0:indnkeyatts - 1])"
-        " WHERE indrelid = to_regclass(quote_ident(%s))"
+        " WHERE indrelid = to_regclass(%s)"
         " AND indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL"
     ),
     "mysql": (
@@ -45,7 +45,9 @@ def enforced_columns(model: type[Model], using: str) -> tuple[tuple[str, ...], .
         return ()
     indexes: dict[object, set[object]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_UNIQUE[connection.vendor], [model._meta.db_table])
+        table = model._meta.db_table
+        is_postgresql = connection.vendor == "postgresql"
+        cursor.execute(_UNIQUE[connection.vendor], [connection.ops.quote_name(table) if is_postgresql else table])
         for index, column in cursor.fetchall():
             indexes.setdefault(index, set()).add(column)
     guarded = list(indexes.values())

@@ -13,6 +13,7 @@ from nsync.plan.proofsql import ROWS, TOUCHED, Comparison
 from nsync.plan.texts import EXACT, exact
 
 _CHARACTERS = f"CHARACTER SET utf8mb4 COLLATE {EXACT} NOT NULL"
+_KEY = ExternalKeyMapping._meta.get_field("external_key")
 _PREFIX = 100  # characters of match values in an index, which holds at most 3072 bytes
 
 
@@ -25,8 +26,11 @@ class MariaComparison(Comparison):
     number ``%s``, at most ``%s``.
     """
 
+    _length = "char_length"
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._indexed: dict[str, set[str]] = {}  # table → columns that an index begins with
         self._collations: dict[str, dict[str, str]] = {}  # table → column → collation
 
     def tables(self, width: int) -> list[str]:
@@ -73,16 +77,30 @@ class MariaComparison(Comparison):
         pk: Any = self._model._meta.pk
         sketch = self._sketch
         joined = [pk] if sketch.key is not None else [field_of(self._model, name) for name in sketch.match]
-        if not any(field.column in _indexed(self._model, self._connection) for field in joined):
+        if not any(map(self._is_indexed, joined)):
             return False
         for reference in sketch.references:
             if not reference.system:
                 field = final_field(concrete_model(reference.relation.related_model), reference.path)
-                if field.column not in _indexed(field.model, self._connection):
+                if not self._is_indexed(field):
                     return False
                 joined.append(field)
             joined.append(reference.relation.field)
+        joined.append(_KEY)
         return all(map(self._can_be_joined, joined)) and super().is_as_declared()
+
+    def _is_indexed(self, field: Any) -> bool:
+        """Whether an index begins with a column. Queries: one for each table, the first time."""
+        table = field.model._meta.db_table
+        if table not in self._indexed:
+            with self._connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT column_name FROM information_schema.statistics"
+                    " WHERE table_schema = database() AND table_name = %s AND seq_in_index = 1",
+                    [table],
+                )
+                self._indexed[table] = {name for (name,) in cursor.fetchall()}
+        return field.column in self._indexed[table]
 
     def _can_be_joined(self, field: Any) -> bool:
         kind = held_field(field)
@@ -105,7 +123,7 @@ class MariaComparison(Comparison):
 
     def _is_mapping(self, alias: str, system: str, model: type[Model], key: str) -> str:
         held = f"{alias}.external_key"
-        as_stored = f"{key} COLLATE {self._collation(ExternalKeyMapping._meta.get_field('external_key'))}"
+        as_stored = f"{key} COLLATE {self._collation(_KEY)}"
         return f"{self._is_of(alias, system, model)} AND {held} = {as_stored} AND {exact(held)} = {exact(key)}"
 
     def _is_meant(self, alias: str, field: Any, text: str) -> str:
@@ -114,19 +132,11 @@ class MariaComparison(Comparison):
             return f"({column} = {text} COLLATE {self._collation(field)} AND {exact(column)} = {exact(text)})"
         return f"({column} = CAST({text} AS SIGNED) AND {exact(f'CAST({column} AS CHAR)')} = {exact(text)})"
 
+    def _are_alike(self, column: str, other: str, field: Any) -> str:
+        return f"{exact(column)} = {exact(other)}" if is_text(held_field(field)) else f"{column} = {other}"
+
 
 def _is_touched(values: dict[str, str]) -> str:
     """Give the condition that a touched row has some values."""
     same = " AND ".join(f"x.{name} = {exact(value)}" for name, value in values.items())
     return f"EXISTS (SELECT 1 FROM {TOUCHED} x WHERE {same})"
-
-
-def _indexed(model: type[Model], connection: Any) -> set[str]:
-    """Give the columns that an index of a table begins with."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT column_name FROM information_schema.statistics"
-            " WHERE table_schema = database() AND table_name = %s AND seq_in_index = 1",
-            [model._meta.db_table],
-        )
-        return {name for (name,) in cursor.fetchall()}

@@ -36,6 +36,8 @@ class Comparison:
         options: Of the run.
     """
 
+    _length = "length"  # in characters
+
     def __init__(
         self, identities: Identities, model: type[Model], system: str, sketch: Sketch, options: SyncOptions
     ) -> None:
@@ -224,7 +226,8 @@ class Comparison:
         sketch = self._sketch
         found = [f"{self._column('o', self._model._meta.pk)} IS NOT NULL"]
         if sketch.key is not None:
-            found.append(f"length({self._key}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
+            found.append(f"{self._key} <> ''")
+            found.append(f"{self._length}({self._key}) <= {_KEY_LENGTH}")  # SQLite holds longer ones
             found.append(is_trimmed(self._key, self._connection))
         if sketch.flags_cell is not None:
             found.append(f"{self._cell(sketch.flags_cell)} = {quoted(sketch.flags_text, self._connection)}")
@@ -258,7 +261,11 @@ class Comparison:
             return ""
         same = same_text(field, self._column(f"r{number}", field), cell, self._connection, self._options)
         target = self._column(f"r{number}", relation.field.target_field)
-        return f"({cell} = '' OR ({held} = {target} AND {same}))" if same else ""
+        return f"({cell} = '' OR ({self._are_alike(held, target, relation.field)} AND {same}))" if same else ""
+
+    def _are_alike(self, column: str, other: str, field: Any) -> str:
+        """Give the condition that two columns, of a foreign key and of what it points to, hold the same."""
+        return f"{column} = {other}"
 
 
 def _is_simple(field: Any) -> bool:

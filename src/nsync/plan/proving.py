@@ -23,7 +23,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -147,11 +147,14 @@ class Prover:
                 count = self._fill(blocks, delimiter, width)
                 with self._whole_joins():
                     unproved = self._unproved(count, touches)
-                self._execute_all(self._comparison.drops())
+                if self._connection.features.can_rollback_ddl:
+                    self._execute_all(self._comparison.drops())
         except (DatabaseError, UnprovableRow, UnicodeError):  # a lone surrogate is no text for a database
-            if not self._connection.features.can_rollback_ddl:
-                self._execute_all(self._comparison.drops())
             return None
+        finally:
+            if not self._connection.features.can_rollback_ddl:
+                with suppress(DatabaseError):  # what has ended the connection is worth telling, not this
+                    self._execute_all(self._comparison.drops())
         return None if unproved is None else Proof(unproved)
 
     def _execute_all(self, statements: Iterable[str]) -> None:

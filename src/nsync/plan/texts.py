@@ -120,13 +120,17 @@ def _sqlite(field: Any, column: str, cell: str, connection: Any) -> str:
     if isinstance(field, models.DateField | models.TimeField):  # held as text
         return f"coalesce({column}, '') = {cell}"
     if isinstance(field, models.IntegerField):  # and numbers of any size
-        low, high = _RANGES.get(field.get_internal_type(), _RANGES["BigIntegerField"])
-        fits = f"({column} IS NULL OR {column} BETWEEN {low} AND {high})"
-        return f"(coalesce(CAST({column} AS TEXT), '') = {cell} AND {fits})"
+        return f"(coalesce(CAST({column} AS TEXT), '') = {cell} AND {_is_in_range(field, column)})"
     if isinstance(field, models.UUIDField):  # held as 32 digits
         form = f"{cell} GLOB '????????-????-????-????-????????????'"
         return f"(({column} IS NULL AND {cell} = '') OR ({column} = replace({cell}, '-', '') AND {form}))"
     return ""  # SQLite writes floating point numbers, and decimals as such, not to the last bit
+
+
+def _is_in_range(field: Any, column: str) -> str:
+    """Give the condition that a number is one that a cell may say (V4), though the column holds others."""
+    low, high = _RANGES.get(field.get_internal_type(), _RANGES["BigIntegerField"])
+    return f"({column} IS NULL OR {column} BETWEEN {low} AND {high})"
 
 
 def exact(text: str) -> str:
@@ -159,8 +163,10 @@ def _mariadb(field: Any, column: str, cell: str, connection: Any, options: SyncO
         if field.decimal_places:
             texts.append(f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({column} AS CHAR)))")
         return f"(({column} IS NULL AND {cell} = '') OR {_is_one_of(texts, cell)})"
+    if isinstance(field, models.IntegerField):  # an unsigned column holds twice as many
+        return f"(coalesce({text}, '') = {cell} AND {_is_in_range(field, column)})"
     is_native = isinstance(field, models.UUIDField) and connection.features.has_native_uuid_field
-    return f"coalesce({text}, '') = {cell}" if is_native or isinstance(field, models.IntegerField) else ""
+    return f"coalesce({text}, '') = {cell}" if is_native else ""
 
 
 def _is_one_of(texts: list[str], cell: str) -> str:
@@ -171,8 +177,9 @@ _MARIADB_FORMS = ("%%Y-%%m-%%dT%%H:%%i:%%s", "%%Y-%%m-%%d %%H:%%i:%%s")
 
 
 def _is_date(column: str) -> str:
-    """Give the condition that Python has such a date: MariaDB has a year, a month and a day 0."""
-    return f"({column} IS NULL OR (YEAR({column}) > 0 AND MONTH({column}) > 0 AND DAY({column}) > 0))"
+    """Give the condition that Python has such a date: MariaDB has a year, a month and a day 0, and 31 February."""
+    parts = " AND ".join(f"{part}({column}) > 0" for part in ("YEAR", "MONTH", "DAY"))
+    return f"({column} IS NULL OR ({parts} AND DAY({column}) <= DAY(LAST_DAY({column}))))"
 
 
 def _boolean(column: str, cell: str) -> str:

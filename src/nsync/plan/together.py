@@ -276,7 +276,8 @@ class Together:
             targets = [ObjectId(other, question.target.pk) for question in group for other in family]
             for mapping in self._resolver.mappings(targets):
                 assert mapping.target is not None  # these point to something
-                found[str(mapping.target.pk)].append(mapping)
+                if (known := found.get(str(mapping.target.pk))) is not None:  # MariaDB takes "a " for "a"
+                    known.append(mapping)
             for question in group:
                 answers[question] = tuple(found[str(question.target.pk)])
 
@@ -293,7 +294,8 @@ class Together:
             mappings: dict[str, list[KeyMapping]] = {str(target.pk): [] for target in alone}
             for mapping in self._resolver.mappings(list(alone)):
                 assert mapping.target is not None  # these point to something
-                mappings[str(mapping.target.pk)].append(mapping)
+                if (known := mappings.get(str(mapping.target.pk))) is not None:
+                    known.append(mapping)
             for target, question in alone.items():
                 emptied = tuple(emptied_by(model, [answers[Stored(target)]]))
                 answers[question] = Cascade((target,), tuple(mappings[str(target.pk)]), emptied=emptied)

@@ -10,7 +10,7 @@ from typing import Any, Final
 _TYPES: Final = {
     "postgresql": (
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0"
     ),
     "mysql": (
         "SELECT column_name, column_type FROM information_schema.columns"
@@ -48,7 +48,8 @@ def are_as_declared(fields: Iterable[Any], connection: Any) -> bool:
 
 def _types(table: str, connection: Any) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute(_TYPES[connection.vendor], [table])
+        is_postgresql = connection.vendor == "postgresql"
+        cursor.execute(_TYPES[connection.vendor], [connection.ops.quote_name(table) if is_postgresql else table])
         return {name: _DISPLAY_WIDTH.sub("", kind) for name, kind in cursor.fetchall()}
 
 
