@@ -62,6 +62,7 @@ CONDUCTOR = frozenset(
         "steps",
         "waiting",
         "walking",
+        "watching",
     }
 )
 # What stands above and beside them, and what each may import beyond the vocabulary.
@@ -105,6 +106,7 @@ AT_THE_DATABASE = {
     "rowsin": "asks which database takes many values as one parameter",
     "run": "savepoints and commits",
     "walking": "gives a policy the object that it has just written",
+    "watching": "sees what is sent to the database",
 }
 _CONNECTIONS = frozenset({"connection", "connections", "router", "transaction"})
 _MANAGERS = frozenset({"objects", "_base_manager", "_default_manager"})

@@ -70,6 +70,10 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _never() -> bool:
+    return False
+
+
 class Batches:
     """
     Runs the steps of a batch.
@@ -98,18 +102,23 @@ class Batches:
         self._answers: Answers = {}
         self._reach: dict[type, int] = {}  # how many steps are planned ahead for a question of a kind
 
-    def run(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
+    def run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool] = _never) -> None:
         """
         Plan and write steps, in order: all that they ask for, as if each were written before the next is planned.
+
+        Args:
+            steps: Of the batch.
+            tell: Called after each step.
+            is_over: Asked after steps were written, whether those after them are to be left.
 
         Raises:
             Stop: One row too many failed.
             TransientError: The database gave up.
         """
         with _no_garbage_collection() if self._writer is not None else nullcontext():
-            self._run(steps, tell)
+            self._run(steps, tell, is_over)
 
-    def _run(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
+    def _run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool]) -> None:
         self._forget(0)
         left = [_Part(0, len(steps))]  # the next one last
         while left:
@@ -127,6 +136,9 @@ class Batches:
                     self._isolate(steps, segment, left, tell)
             except RowError:
                 self._isolate(steps, segment, left, tell)
+            else:
+                if is_over():
+                    return
 
     def _forget(self, start: int) -> None:
         """The database has changed: what it said before no longer counts."""

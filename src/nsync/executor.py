@@ -23,6 +23,7 @@ from nsync.steps import RowStep, Step
 
 if TYPE_CHECKING:
     from nsync.batches import Batches
+    from nsync.watching import Watch
 
 _ATTEMPTS = 5  # how often a row is planned anew because somebody else changed its object (rule T8)
 
@@ -58,6 +59,7 @@ class Executor:
         self._identities = identities
         self._writers: dict[bool, Writer] = {}
         self._batches: dict[Engine, Batches] = {}
+        self.watch: Watch | None = None  # what rows write by themselves is compared with what was planned
 
     def apply(self, actions: Sequence[Action]) -> ObjectId | None:
         """
@@ -99,6 +101,19 @@ class Executor:
                     self._run_alone(step)
                 tell()
 
+    def run_until_disturbed(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
+        """
+        Run steps of one source as `run` does; end after the first that does something else than was planned for it.
+
+        Args:
+            steps: Not more than a batch; the `watch` is on.
+            tell: Called after each step.
+        """
+        batches = self._batches_of(self.engines[steps[0].place.source])
+        assert self.watch is not None
+        watch = self.watch
+        batches.run(steps, tell, lambda: watch.is_disturbed)
+
     def _batches_of(self, engine: Engine) -> Batches:
         if engine not in self._batches:
             from nsync.batches import Batches  # many rows are only ever decided by columns
@@ -120,6 +135,7 @@ class Executor:
 
     def _run_alone(self, step: Step, plan: Plan | None = None) -> None:
         """Plan, unless it is planned, and write one step, and let it keep account of that."""
+        done = None
         try:
             done, written = self._plan_and_write(step.plan, self._writer_of(step), plan)
         except RowError as error:
@@ -128,6 +144,9 @@ class Executor:
             step.waits(wait)
         else:
             step.applied(done, written)
+        finally:
+            if self.watch is not None:
+                self.watch.judge(done.changes if done is not None else ())
 
     def _plan_and_write(self, plan_it: PlanIt, writer: Writer, plan: Plan | None) -> tuple[Plan, Written]:
         """Plan and write, again if somebody else changed the object in between (rule T8)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -26,6 +26,7 @@ from nsync.rows import RowBatch
 
 if TYPE_CHECKING:
     from nsync.plan.proving import Proof, Touches, Unproved
+    from nsync.watching import Watch
 
 _LEAST_SHARE = 2  # one of so many rows must be known, or a proof is not worth its time
 
@@ -49,6 +50,7 @@ class Proofs:
         self._executor = executor
         self._is_only = is_only
         self._proof: Proof | None = None
+        self._watch: Watch | None = None  # where code of the project may do anything as rows are written
         self._is_tried = False
         self._is_run = False  # whether this phase does what proved rows ask for
         self.asked: set[Kind] = set()  # what proved rows have asked for
@@ -57,14 +59,36 @@ class Proofs:
     def start(self, kinds: frozenset[Kind]) -> Iterator[RowBatch]:
         """Give the rows that a phase must look at, in batches."""
         self._noted = 0
-        if not (self._is_only and self._is_tried):
+        if not (self._is_only and self._is_tried) or self._watch is not None:
+            self._watch = None
             self._proof = self._prove() if self._can_prove(kinds) else None
             self._is_tried = True
+        self._executor.watch = self._watch
         self._is_run = not self.asked.isdisjoint(kinds)
         size = self._executor.options.batch_size
         if self._proof is None:
             return row_batches(self._source, size)
         return row_batches(self._source, size, self._proof.unproved) if any(self._proof.unproved) else iter(())
+
+    def watching(self) -> AbstractContextManager[None]:
+        """See what the rows do that are not proved, if code of the project has a hand in it."""
+        return nullcontext() if self._watch is None else self._watch.watching()
+
+    def is_disturbed(self) -> bool:
+        """Whether something was done that was not planned, so that rows which were proved may change something."""
+        if self._watch is None:
+            return False
+        self._watch.judge()
+        return self._watch.is_disturbed
+
+    def give_up(self, start: int) -> Iterator[RowBatch]:
+        """Take all rows from one on, before which all are done, for unproved; give them in batches."""
+        assert self._proof is not None
+        self._watch = self._executor.watch = None
+        self._is_tried = False  # the next phase proves anew
+        done = bytearray(start)
+        self._proof = self._proof._replace(unproved=done.ljust(len(self._proof.unproved), b"\1"))
+        return row_batches(self._source, self._executor.options.batch_size, self._proof.unproved)
 
     def note(self, ordinals: Sequence[int]) -> int:
         """
@@ -130,7 +154,7 @@ class Proofs:
         prover = Prover(self._executor.resolver.identities, model, layout.system, sketch, options)
         if not prover.can_prove:
             return None
-        touches = _touches(reader, sketch) if self._executor.engines[self._number].writes_bulk else None
+        touches = _touches(reader, sketch)
         try:
             delimiter = self._source.dialect.delimiter
             proof = prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
@@ -138,6 +162,8 @@ class Proofs:
             return None
         if proof is not None:
             self.asked |= kinds_asked(sketch.flags)
+            if any(proof.unproved) and not self._executor.engines[self._number].writes_bulk:
+                self._watch = _watch(self._executor.resolver.using, model, sketch)
         return proof
 
     def _is_worth_it(self, sketch: Sketch, rows: RowBatch) -> bool:
@@ -163,6 +189,12 @@ class Proofs:
 def _shows_all(model: type[Model]) -> bool:
     """Whether the manager through which all else asks gives every row of the table."""
     return type(model._base_manager) is Manager
+
+
+def _watch(using: str, model: type[Model], sketch: Sketch) -> Watch:
+    from nsync.watching import Watch
+
+    return Watch(using, model, sketch.match, [one.relation.related_model for one in sketch.references])
 
 
 def _touches(reader: ColumnReader, sketch: Sketch) -> Touches:

@@ -119,21 +119,24 @@ class Run:
             # The project's receivers, and other processes between commits, may change anything from batch to batch.
             is_alone = not self.commits_batches and not batch_applied.has_listeners()
             self._by_columns(task).start(batches.peek if is_alone else None)
-        for batch in batches:
-            line = batch.lines[-1] if batch else 0
-            told = _Told(self._tell_many, position, batches.position, len(batch))
-            with self._boundary(f"{task.source.name}:{line}"):
-                try:
-                    self._run_batch(task, number, batch, told)
-                except BaseException:
-                    proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
-                    raise
-                self._tell_many(proofs.note(batch.ordinals), batches.position)
-                if batch.error is not None:
-                    raise batch.error
-            position = batches.position
-            count = batch.ordinals[-1] + 1
-            self._say_applied(task, count, number)
+        with proofs.watching():
+            for batch in batches:
+                line = batch.lines[-1] if batch else 0
+                told = _Told(self._tell_many, position, batches.position, len(batch))
+                with self._boundary(f"{task.source.name}:{line}"):
+                    try:
+                        self._run_batch(task, number, batch, told)
+                    except BaseException:
+                        proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
+                        raise
+                    self._tell_many(proofs.note(batch.ordinals[: told.rows]), batches.position)
+                    if batch.error is not None and told.rows == len(batch):
+                        raise batch.error
+                position = batches.position
+                count = batch.ordinals[told.rows - 1] + 1
+                self._say_applied(task, count, number)
+                if proofs.is_disturbed():
+                    batches.go_on_with(proofs.give_up(count))
         if left := proofs.note_rest():
             self._tell_many(left, task.source.position)
             self._say_applied(task, count + left, number)
@@ -145,6 +148,9 @@ class Run:
         batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
 
     def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told) -> None:
+        if batch and self.executor.watch is not None:
+            self.executor.run_until_disturbed(list(self._steps(task, number, batch)), tell)
+            return
         if not batch or not self.executor.engines[task.number].writes_columns:
             self.executor.run(self._steps(task, number, batch), tell)
             return
@@ -272,6 +278,11 @@ class _Ahead:
         while self._hold(1):
             batch, self.position = self._held.popleft()
             yield batch
+
+    def go_on_with(self, batches: Iterator[RowBatch]) -> None:
+        """Give other batches from now on."""
+        self._held.clear()
+        self._batches = batches
 
     def peek(self, count: int) -> list[RowBatch]:
         """Give the next batches: at most so many, and those only that can be read without an error."""

@@ -1,0 +1,156 @@
+"""Watch: whether what a row wrote, where code of the project has a hand in it, is what was planned for it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db import connections
+from django.db.models import Model
+
+from nsync.changes import Change, ChangeKind, New
+from nsync.fields import field_of, prepared
+from nsync.models import ExternalKeyMapping
+
+_NAME = r'("[^"]+"|`[^`]+`)'
+_HARMLESS = re.compile(
+    r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |COUNT\()|SAVEPOINT |RELEASE SAVEPOINT )[^;]*'
+    r"|SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+)
+_INSERT = re.compile(rf"INSERT INTO {_NAME} \(([^()]*)\) VALUES \((%s(?:, %s)*)\)( RETURNING [^;]*)?")
+_UPDATE = re.compile(rf"UPDATE {_NAME} SET (.*) WHERE (\S+) = %s", re.DOTALL)
+_SETTING = re.compile(rf"{_NAME} = %s")
+
+
+class Written(NamedTuple):
+    """One statement that writes one row."""
+
+    kind: ChangeKind
+    table: str
+    values: Mapping[str, object]  # column → what it gets
+    key: str  # UPDATE: the column that finds the row
+    pk: object  # UPDATE: and its value
+
+
+class Watch:
+    """
+    Sees the statements of a run, those of the project's code too.
+
+    What was planned for a row is known; a receiver, or a ``save()`` of the project's own, may do anything besides. As
+    long as a row writes its object and its mapping as planned, and other columns of the object however it likes, and
+    adds to or changes tables that the source has nothing to do with (a log, say), no other row sees a difference.
+
+    Args:
+        using: Alias of the database of the run. What goes to it past the statements of Django's connection is not seen,
+            such as ``callproc``, nor is what triggers and functions of the database do.
+        model: The concrete model of the source.
+        match: Attnames of the columns that its rows match by.
+        others: Models that its rows refer to.
+
+    Queries: none.
+    """
+
+    def __init__(self, using: str, model: type[Model], match: Sequence[str], others: Iterable[type[Model]]) -> None:
+        self.is_disturbed = False
+        self._connection = connections[using]
+        self._model = model
+        self._match = match
+        own = (model, *others)
+        every = apps.get_models(include_auto_created=True)
+        near = {model._meta.db_table for model in every if _is_near(model, own)}
+        self._table = model._meta.db_table
+        mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
+        self._maps = f"INSERT INTO {mappings} "
+        # Not views, which may write anywhere.
+        self._elsewhere = {other._meta.db_table for other in every if other._meta.managed} - near
+        self._seen: list[Written] = []
+        self._mapped = 0  # statements; the mappings of a row are written by one
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """See what is sent to the database meanwhile."""
+        with self._connection.execute_wrapper(self._see):
+            yield
+
+    def judge(self, changes: Sequence[Change] = ()) -> None:
+        """Compare what was written since the last time with what was planned; more or other than that disturbs."""
+        seen, self._seen = self._seen, []
+        mapped, self._mapped = self._mapped, 0
+        if self.is_disturbed or not (seen or mapped):
+            return
+        planned = Counter(change.kind for change in changes)
+        found = Counter(one.kind for one in seen)
+        by_kind = {change.kind: change for change in changes if change.target.model is self._model}
+        self.is_disturbed = (
+            mapped > min(planned[ChangeKind.MAP], 1)
+            or any(found[kind] > planned[kind] for kind in found)
+            or not all(one.kind in by_kind and self._is_planned(one, by_kind[one.kind]) for one in seen)
+        )
+
+    def _see(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+        if not self.is_disturbed:
+            self._note(sql if isinstance(sql, str) else "", params, many)
+        return execute(sql, params, many, context)
+
+    def _note(self, sql: str, params: Any, many: bool) -> None:
+        if _HARMLESS.fullmatch(sql):
+            return
+        if sql.startswith(self._maps):
+            self._mapped += 1
+            return
+        written = None if many else _parsed(sql, params)
+        if written is not None and written.table == self._table:
+            self._seen.append(written)
+        elif written is None or written.table not in self._elsewhere:
+            self.is_disturbed = True
+
+    def _is_planned(self, written: Written, change: Change) -> bool:
+        """Whether a row of the model is the one that was planned, and its match values are."""
+        pk: Any = self._model._meta.pk
+        is_update = written.kind is ChangeKind.UPDATE
+        if is_update and (written.key != pk.column or not self._is_same(pk, change.target.pk, written.pk)):
+            return False
+        for name in self._match:
+            field = field_of(self._model, name)
+            if field.column not in written.values:
+                if is_update:
+                    continue
+                return False
+            known = change.after if name in change.after else change.stored
+            if name not in known or not self._is_same(field, known[name], written.values[field.column]):
+                return False
+        return True
+
+    def _is_same(self, field: Any, value: object, sent: object) -> bool:
+        return not isinstance(value, New) and [sent] == list(prepared(field, [value], self._connection))
+
+
+def _is_near(model: type[Model], own: Sequence[type[Model]]) -> bool:
+    """Whether rows of a model are part of what rows of the source mean: parts by inheritance, mappings and systems."""
+    return model._meta.app_label in ("nsync", "contenttypes") or any(
+        issubclass(model, one) or issubclass(one, model) for one in own
+    )
+
+
+def _parsed(sql: str, params: Any) -> Written | None:
+    """Read a statement that Django has made of plain values; None: it is another one."""
+    if not isinstance(params, list | tuple):
+        return None
+    if insert := _INSERT.fullmatch(sql):
+        columns = [name.strip()[1:-1] for name in insert[2].split(",")]
+        if len(columns) != len(params):
+            return None
+        return Written(ChangeKind.INSERT, insert[1][1:-1], dict(zip(columns, params, strict=True)), "", None)
+    if update := _UPDATE.fullmatch(sql):
+        columns = [name[1:-1] for name in _SETTING.findall(update[2])]
+        is_plain = ", ".join(f"{update[1][0]}{name}{update[1][-1]} = %s" for name in columns) == update[2]
+        if not is_plain or len(columns) + 1 != len(params):
+            return None
+        key = update[3].rpartition(".")[2][1:-1]
+        values = dict(zip(columns, params[:-1], strict=True))
+        return Written(ChangeKind.UPDATE, update[1][1:-1], values, key, params[-1])
+    return None
