@@ -30,7 +30,7 @@ def locks() -> Iterator[list[tuple[str, list[object]]]]:
     found: list[tuple[str, list[object]]] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "FOR UPDATE" in sql:
+        if sql.startswith("SELECT") and "FOR UPDATE" in sql:
             table = sql.replace('"', " ").replace("`", " ").partition(" FROM ")[2].split()[0]
             found.append((table, list(_spread(params))))
         return execute(sql, params, many, context)
@@ -90,7 +90,7 @@ def test_the_application_may_change_other_rows_meanwhile(sync_text: Sync, people
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if not was_alive and "FOR UPDATE" in sql:
+        if not was_alive and sql.startswith("SELECT") and "FOR UPDATE" in sql:
             thread = elsewhere(lambda: Person.objects.filter(pk=people[80].pk).update(nickname="free"))
             thread.join(2)
             was_alive.append(thread.is_alive())
@@ -194,7 +194,7 @@ def test_an_object_that_never_keeps_still_fails_its_row_alone(sync_text: Sync, p
     ages = iter(range(100, 10_000))
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "FOR UPDATE" in sql and people[41].pk in set(_spread(params)):
+        if sql.startswith("SELECT") and "FOR UPDATE" in sql and people[41].pk in set(_spread(params)):
             elsewhere(lambda: Person.objects.filter(pk=people[41].pk).update(age=next(ages))).join(10)
         return execute(sql, params, many, context)
 
@@ -212,7 +212,7 @@ def test_rows_that_were_written_are_locked_until_the_run_ends(sync_text: Sync, p
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if not threads and "FOR UPDATE" in sql:
+        if not threads and sql.startswith("SELECT") and "FOR UPDATE" in sql:
             threads.append(elsewhere(lambda: Person.objects.filter(pk=people[41].pk).update(age=50)))
             threads[0].join(0.3)
             threads.append(threads[0].is_alive())

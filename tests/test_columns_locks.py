@@ -79,7 +79,7 @@ def test_a_deadlock_ends_the_run_and_is_named(sync_text: Sync, engine: str) -> N
             Parcel.objects.filter(code="0").update(remark="theirs")
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if not others and "FOR UPDATE" in sql and "testapp_parcel" in sql:
+        if not others and sql.startswith("SELECT") and "FOR UPDATE" in sql and "testapp_parcel" in sql:
             others.append(elsewhere(hold))
             is_held.wait(10)
         return execute(sql, params, many, context)

@@ -40,7 +40,7 @@ def meanwhile(work: Callable[[], Any], table: str, times: int = 1) -> Iterator[N
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         nonlocal left
-        if left and "FOR UPDATE" in sql and table in sql:
+        if left and sql.startswith("SELECT") and "FOR UPDATE" in sql and table in sql:
             left -= 1
             elsewhere(work).join(10)
         return execute(sql, params, many, context)
@@ -178,7 +178,7 @@ def test_a_row_that_was_written_is_locked_until_the_run_ends(sync_text: Sync, br
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if not threads and "FOR UPDATE" in sql:
+        if not threads and sql.startswith("SELECT") and "FOR UPDATE" in sql:
             threads.append(elsewhere(update(bruce, age=50)))
             threads[0].join(0.3)
             was_alive.append(threads[0].is_alive())

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_save
 
 from nsync import SyncOptions, sync
 from nsync.record.report import Report
-from nsync.signals import batch_applied
 from tests.agreeing import File, Stale, Thing
 from tests.many import listening, rows
 from tests.plan.known import link
@@ -239,12 +239,12 @@ def test_a_file_that_changes_while_it_is_read_ends_the_run_with_an_error(tmp_pat
     def write_on(**_: Any) -> None:
         path.write_text(path.read_text() + "k7,cu*,code,7,A\n")
 
-    batch_applied.connect(write_on)
+    post_save.connect(write_on, sender=Parcel)
     try:
         with proofs() as found:
             report = sync(path, Parcel, system="HR", options=SyncOptions(batch_size=2))
     finally:
-        batch_applied.disconnect(write_on)
+        post_save.disconnect(write_on, sender=Parcel)
 
     assert [passed_over(proof) for proof in found] == [3]
     assert (report.committed, "changed while it was being read" in report.error) == (False, True)

@@ -7,7 +7,7 @@ Whatever it does, the outcome is that of the row-by-row engine (rules T1, A7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from nsync import SyncOptions, sync
 from nsync.models import ExternalKeyMapping
+from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.proofs import Proofs
+from nsync.record.report import Report
 from nsync.signals import batch_applied
 from tests.agreeing import File, Thing
 from tests.plan.known import link
@@ -198,7 +200,7 @@ def test_a_match_value_that_is_saved_otherwise_disturbs() -> None:
             case(start, text + "k9,9,30\n", passed=6, **BY_KEY).check(CROWD)
     finally:
         pre_save.disconnect(take, sender=Parcel)
-    assert found == [9, 9]  # the match is another column, or there is none; but the last row is refused
+    assert found == []  # the match is another column, or there is none; what the database refuses is undone
 
 
 def test_rows_that_refer_to_what_is_changed_are_looked_at() -> None:
@@ -231,29 +233,144 @@ def test_every_policy_and_way_to_commit_sees_it(policy: str, transactions: bool)
             case(START, *several, passed=-1, policy=policy, **options).check(CROWD)
 
 
-def test_receivers_of_a_batch_are_seen_too(tmp_path: Path) -> None:
-    """They may write what they like after each batch."""
-    link_all()
-    path = tmp_path / "parcels.csv"
-    path.write_text(lines(2))
-
-    def write(**_: Any) -> None:
-        Parcel.objects.filter(code="9", label="A").update(label="Z")
-
-    batch_applied.connect(write)
-    try:
-        with receiving(look_around), given_up() as found:
-            report = sync(path, Parcel, system="HR", options=SyncOptions(batch_size=2, **BY_OPTIONS))
-    finally:
-        batch_applied.disconnect(write)
-    assert outcomes(report) == {"updated": 2, "unchanged": 10}
-    assert found == [2]
-
-
 def link_all() -> None:
     """Make the parcels of `START`, with their keys."""
     for number in range(1, 13):
         link(Parcel.objects.create(code=str(number), label="A"), f"k{number}")
+
+
+def label_of_6() -> str:
+    return str(Parcel.objects.get(code="6").label)
+
+
+def once() -> Callable[..., None]:
+    """Give what changes parcel 6 when it is called first."""
+    left = [True]
+
+    def act(*_: Any, **__: Any) -> None:
+        if left:
+            left.pop()
+            Parcel.objects.filter(code="6").update(label="Z")
+
+    return act
+
+
+Run = Callable[..., Report]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Give what syncs a text of parcels."""
+
+    def run(text: str, *, policy: Any = BasicSyncPolicy, progress: Any = None, **options: Any) -> Report:
+        path = tmp_path / "parcels.csv"
+        path.write_text(text)
+        given = SyncOptions(**{"batch_size": 2, **BY_OPTIONS, **options})
+        return sync(path, Parcel, system="HR", options=given, policy=policy, progress=progress)
+
+    return run
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["a receiver listens", "none does"])
+@pytest.mark.parametrize("changed", [(), (2,), (2, 9)], ids=str)
+@pytest.mark.parametrize("policy", [BasicSyncPolicy, OrderedSyncPolicy])
+def test_what_receivers_of_batch_applied_write_is_seen(
+    run: Run, listens: bool, changed: tuple[int, ...], policy: Any
+) -> None:
+    """T1: they may write after each batch, and so after each phase."""
+    link_all()
+    act = once()
+    batch_applied.connect(act)
+    try:
+        with receiving(look_around) if listens else nullcontext():
+            report = run(lines(*changed), policy=policy)
+    finally:
+        batch_applied.disconnect(act)
+    is_over = policy is BasicSyncPolicy and not changed  # there is one batch, of all rows
+    assert label_of_6() == ("Z" if is_over else "A")
+    assert outcomes(report).get("updated", 0) == len(changed) + (not is_over)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_done_on_commit_is_seen(run: Run) -> None:
+    """T3."""
+    link_all()
+    act = once()
+    with receiving(lambda parcel: transaction.on_commit(act)), given_up() as found:
+        report = run(lines(2, 9), as_transaction=False)
+    assert found == [2]
+    assert (label_of_6(), outcomes(report)) == ("A", {"updated": 3, "unchanged": 9})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_line_that_was_committed_is_the_last_that_was_run(run: Run) -> None:
+    """T4."""
+    link_all()
+
+    def act(parcel: Parcel) -> None:
+        if parcel.code == "4":
+            raise ValueError("no")
+        Parcel.objects.filter(code="6").update(note="seen")
+
+    with receiving(act), given_up() as found:
+        report = run(lines(2, 4, 9), as_transaction=False, on_error="stop", batch_size=3)
+    assert found == [2]
+    assert report.last_committed.endswith(":3")
+    assert list(Parcel.objects.filter(label="B").values_list("code", flat=True)) == ["2"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_proof_holds_where_each_batch_is_committed(run: Run) -> None:
+    """T3."""
+    link_all()
+    with receiving(look_around), given_up() as found:
+        report = run(lines(2, 9), as_transaction=False)
+    assert (found, outcomes(report)) == ([], {"updated": 2, "unchanged": 10})
+
+
+def test_a_row_that_fails_disturbs_nothing(run: Run) -> None:
+    """T4: what it did is undone."""
+    link_all()
+    with receiving(look_around), receiving(lambda parcel: 1 / (parcel.code != "2"), pre_save), given_up() as found:
+        report = run(lines(2, 9), on_error="skip")
+    assert (found, outcomes(report)) == ([], {"failed": 1, "updated": 1, "unchanged": 10})
+
+
+def test_a_row_that_does_something_else_and_fails_ends_as_one_by_one() -> None:
+    """T4."""
+
+    def act(parcel: Parcel) -> None:
+        Parcel.objects.filter(code="7").update(note="seen")
+        if parcel.code == "2":
+            raise ValueError("no")
+
+    with receiving(act):
+        case(START, lines(2, 9), passed=10, **BY_OPTIONS).check(CROWD)
+
+
+def test_progress_never_goes_back(run: Run) -> None:
+    """The source is read again from its start when a proof is given up."""
+    count, told = 3_000, []
+    made = Parcel.objects.bulk_create([Parcel(code=str(n), label="A") for n in range(1, count + 1)])
+    for parcel in made[:1]:
+        link(parcel, f"k{parcel.code}")
+    first = ExternalKeyMapping.objects.get()
+    ExternalKeyMapping.objects.bulk_create(
+        ExternalKeyMapping(
+            external_system=first.external_system,
+            content_type=first.content_type,
+            external_key=f"k{parcel.code}",
+            object_id=str(parcel.pk),
+        )
+        for parcel in made[1:]
+    )
+    with receiving(once()), given_up() as found:
+        text = lines(*range(100, count, 100), count=count)
+        run(text, batch_size=20, progress=lambda rows, done, total: told.append((rows, done)))
+    assert found == [100]
+    assert len(told) > 20
+    assert told == sorted(told)
+    assert all(done <= len(text) for _, done in told)
 
 
 ACTS = sorted(QUIET.keys() | LOUD.keys())

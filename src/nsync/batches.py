@@ -70,10 +70,6 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _never() -> bool:
-    return False
-
-
 class Batches:
     """
     Runs the steps of a batch.
@@ -102,7 +98,7 @@ class Batches:
         self._answers: Answers = {}
         self._reach: dict[type, int] = {}  # how many steps are planned ahead for a question of a kind
 
-    def run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool] = _never) -> None:
+    def run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool] | None = None) -> None:
         """
         Plan and write steps, in order: all that they ask for, as if each were written before the next is planned.
 
@@ -118,7 +114,7 @@ class Batches:
         with _no_garbage_collection() if self._writer is not None else nullcontext():
             self._run(steps, tell, is_over)
 
-    def _run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool]) -> None:
+    def _run(self, steps: Sequence[Step], tell: Callable[[], None], is_over: Callable[[], bool] | None) -> None:
         self._forget(0)
         left = [_Part(0, len(steps))]  # the next one last
         while left:
@@ -137,7 +133,7 @@ class Batches:
             except RowError:
                 self._isolate(steps, segment, left, tell)
             else:
-                if is_over():
+                if is_over is not None and is_over():
                     return
 
     def _forget(self, start: int) -> None:

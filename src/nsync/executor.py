@@ -79,20 +79,23 @@ class Executor:
         self._run_alone(step)
         return step.result
 
-    def run(self, steps: Iterable[Step], tell: Callable[[], None] = _tell_nobody) -> None:
+    def run(
+        self, steps: Iterable[Step], tell: Callable[[], None] = _tell_nobody, *, until_disturbed: bool = False
+    ) -> None:
         """
         Run steps in their order, each seeing what those before it did (rule T1).
 
         Args:
             steps: Not more than a batch.
             tell: Called after each step.
+            until_disturbed: End after the first that does something else than was planned for it, if there is a watch.
 
         Raises:
             Stop, TransientError: As `apply`.
         """
         for engine, group in groupby(steps, key=lambda step: self.engines[step.place.source]):
             if engine.reads_batches:
-                self._batches_of(engine).run(list(group), tell)
+                self._batches_of(engine).run(list(group), tell, self._is_disturbed if until_disturbed else None)
                 continue
             for step in group:
                 if step.is_idle:
@@ -101,18 +104,8 @@ class Executor:
                     self._run_alone(step)
                 tell()
 
-    def run_until_disturbed(self, steps: Sequence[Step], tell: Callable[[], None]) -> None:
-        """
-        Run steps of one source as `run` does; end after the first that does something else than was planned for it.
-
-        Args:
-            steps: Not more than a batch; the `watch` is on.
-            tell: Called after each step.
-        """
-        batches = self._batches_of(self.engines[steps[0].place.source])
-        assert self.watch is not None
-        watch = self.watch
-        batches.run(steps, tell, lambda: watch.is_disturbed)
+    def _is_disturbed(self) -> bool:
+        return self.watch is not None and self.watch.is_disturbed
 
     def _batches_of(self, engine: Engine) -> Batches:
         if engine not in self._batches:
@@ -145,8 +138,10 @@ class Executor:
         else:
             step.applied(done, written)
         finally:
-            if self.watch is not None:
-                self.watch.judge(done.changes if done is not None else ())
+            if self.watch is not None and done is None:
+                self.watch.forget()  # it is undone
+            elif self.watch is not None and done is not None:
+                self.watch.judge(done.changes)
 
     def _plan_and_write(self, plan_it: PlanIt, writer: Writer, plan: Plan | None) -> tuple[Plan, Written]:
         """Plan and write, again if somebody else changed the object in between (rule T8)."""

@@ -23,6 +23,7 @@ from nsync.read.base import Source
 from nsync.read.batches import row_batches
 from nsync.read.blocks import Unfit
 from nsync.rows import RowBatch
+from nsync.signals import batch_applied
 
 if TYPE_CHECKING:
     from nsync.plan.proving import Proof, Touches, Unproved
@@ -59,12 +60,16 @@ class Proofs:
     def start(self, kinds: frozenset[Kind]) -> Iterator[RowBatch]:
         """Give the rows that a phase must look at, in batches."""
         self._noted = 0
-        if not (self._is_only and self._is_tried) or self._watch is not None:
+        may_differ = not self._is_only or self._watch is not None or batch_applied.has_listeners()
+        if may_differ or not self._is_tried:
             self._watch = None
             self._proof = self._prove() if self._can_prove(kinds) else None
             self._is_tried = True
         self._executor.watch = self._watch
         self._is_run = not self.asked.isdisjoint(kinds)
+        return self._batches()
+
+    def _batches(self) -> Iterator[RowBatch]:
         size = self._executor.options.batch_size
         if self._proof is None:
             return row_batches(self._source, size)
@@ -88,7 +93,7 @@ class Proofs:
         self._is_tried = False  # the next phase proves anew
         done = bytearray(start)
         self._proof = self._proof._replace(unproved=done.ljust(len(self._proof.unproved), b"\1"))
-        return row_batches(self._source, self._executor.options.batch_size, self._proof.unproved)
+        return self._batches()
 
     def note(self, ordinals: Sequence[int]) -> int:
         """
@@ -154,7 +159,8 @@ class Proofs:
         prover = Prover(self._executor.resolver.identities, model, layout.system, sketch, options)
         if not prover.can_prove:
             return None
-        touches = _touches(reader, sketch)
+        # Receivers may write as soon as a batch is done, in which proved rows lie between others.
+        touches = None if batch_applied.has_listeners() else _touches(reader, sketch)
         try:
             delimiter = self._source.dialect.delimiter
             proof = prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
@@ -163,7 +169,7 @@ class Proofs:
         if proof is not None:
             self.asked |= kinds_asked(sketch.flags)
             if any(proof.unproved) and not self._executor.engines[self._number].writes_bulk:
-                self._watch = _watch(self._executor.resolver.using, model, sketch)
+                self._watch = _watch(self._executor.resolver.using, model, sketch, commits=not options.as_transaction)
         return proof
 
     def _is_worth_it(self, sketch: Sketch, rows: RowBatch) -> bool:
@@ -191,10 +197,11 @@ def _shows_all(model: type[Model]) -> bool:
     return type(model._base_manager) is Manager
 
 
-def _watch(using: str, model: type[Model], sketch: Sketch) -> Watch:
+def _watch(using: str, model: type[Model], sketch: Sketch, *, commits: bool) -> Watch:
     from nsync.watching import Watch
 
-    return Watch(using, model, sketch.match, [one.relation.related_model for one in sketch.references])
+    others = [one.relation.related_model for one in sketch.references]
+    return Watch(using, model, sketch.match, others, commits=commits)
 
 
 def _touches(reader: ColumnReader, sketch: Sketch) -> Touches:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -82,7 +83,7 @@ class Run:
         self._proofs: dict[Task, Proofs] = {}
         self._progress = progress
         self._rows_read = 0
-        self._bytes_done = 0
+        self._bytes_done = self._bytes_shown = 0
         self._bytes_total = self._sum_bytes()
 
     @property
@@ -108,7 +109,7 @@ class Run:
                     self._bytes_done += task.source.size
                     self._show(0)
             if number == settling:
-                with self._boundary(""):
+                with self._boundary(lambda: ""):
                     settle(self.executor, self.decode)
 
     def _run_source(self, task: Task, number: int) -> None:
@@ -121,9 +122,8 @@ class Run:
             self._by_columns(task).start(batches.peek if is_alone else None)
         with proofs.watching():
             for batch in batches:
-                line = batch.lines[-1] if batch else 0
                 told = _Told(self._tell_many, position, batches.position, len(batch))
-                with self._boundary(f"{task.source.name}:{line}"):
+                with self._boundary(partial(_last_line, task.source, batch, told)):
                     try:
                         self._run_batch(task, number, batch, told)
                     except BaseException:
@@ -148,11 +148,8 @@ class Run:
         batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
 
     def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told) -> None:
-        if batch and self.executor.watch is not None:
-            self.executor.run_until_disturbed(list(self._steps(task, number, batch)), tell)
-            return
         if not batch or not self.executor.engines[task.number].writes_columns:
-            self.executor.run(self._steps(task, number, batch), tell)
+            self.executor.run(self._steps(task, number, batch), tell, until_disturbed=True)
             return
 
         def rest(start: int, stop: int) -> None:
@@ -179,12 +176,9 @@ class Run:
             asked |= self._columns[task].asked
         return not self._kinds or not asked.isdisjoint(self._kinds[number])
 
-    def _boundary(self, last: str) -> AbstractContextManager[Any]:
-        """Give the transaction around one batch, if each has its own."""
-        return self._batch(last) if self.commits_batches else nullcontext()
-
-    def _batch(self, last: str) -> AbstractContextManager[Any]:
-        return _BatchBoundary(self, last)
+    def _boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
+        """Give the transaction around one batch, if each has its own; when it is done, ask what its last line was."""
+        return _BatchBoundary(self, last) if self.commits_batches else nullcontext()
 
     def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
@@ -262,7 +256,9 @@ class Run:
         if self._progress is not None:
             ledger = self.executor.accounts.ledger
             rows = sum(ledger.rows(task.number) for task in self.tasks)  # each once, whatever the phase
-            self._progress(rows, self._bytes_done + position, self._bytes_total)
+            # Where rows are looked at after all, their source is read from its start again.
+            self._bytes_shown = max(self._bytes_shown, self._bytes_done + position)
+            self._progress(rows, self._bytes_shown, self._bytes_total)
 
 
 class _Ahead:
@@ -318,7 +314,7 @@ class _Told:
 class _BatchBoundary:
     """The transaction around one batch, when each batch is committed by itself (rules T3, T4)."""
 
-    def __init__(self, run: Run, last: str) -> None:
+    def __init__(self, run: Run, last: Callable[[], str]) -> None:
         self._run = run
         self._last = last
         self._atomic = transaction.atomic(using=run.using)
@@ -334,5 +330,10 @@ class _BatchBoundary:
             self._atomic.__exit__(Aborted, aborted, None)
             raise aborted
         self._atomic.__exit__(*error)
-        if error[0] is None and self._last:
-            run.last_committed = self._last
+        if error[0] is None and (last := self._last()):
+            run.last_committed = last
+
+
+def _last_line(source: Source, batch: RowBatch, told: _Told) -> str:
+    """Name the last line of a batch that was run."""
+    return f"{source.name}:{batch.lines[told.rows - 1] if told.rows else 0}"

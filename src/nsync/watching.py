@@ -18,8 +18,8 @@ from nsync.models import ExternalKeyMapping
 
 _NAME = r'("[^"]+"|`[^`]+`)'
 _HARMLESS = re.compile(
-    r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |COUNT\()|SAVEPOINT |RELEASE SAVEPOINT )[^;]*'
-    r"|SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+    r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |(COUNT|MAX|MIN|SUM|AVG)\()|BEGIN|((RELEASE|ROLLBACK TO) )?SAVEPOINT )[^;]*'
+    r"|SET CONSTRAINTS ALL (IMMEDIATE|DEFERRED)(; SET CONSTRAINTS ALL DEFERRED)?"
 )
 _INSERT = re.compile(rf"INSERT INTO {_NAME} \(([^()]*)\) VALUES \((%s(?:, %s)*)\)( RETURNING [^;]*)?")
 _UPDATE = re.compile(rf"UPDATE {_NAME} SET (.*) WHERE (\S+) = %s", re.DOTALL)
@@ -46,16 +46,20 @@ class Watch:
 
     Args:
         using: Alias of the database of the run. What goes to it past the statements of Django's connection is not seen,
-            such as ``callproc``, nor is what triggers and functions of the database do.
+            such as ``callproc`` or another alias, nor is what triggers and functions of the database do.
         model: The concrete model of the source.
         match: Attnames of the columns that its rows match by.
         others: Models that its rows refer to.
+        commits: Each batch is committed, with what was to be done then.
 
     Queries: none.
     """
 
-    def __init__(self, using: str, model: type[Model], match: Sequence[str], others: Iterable[type[Model]]) -> None:
+    def __init__(
+        self, using: str, model: type[Model], match: Sequence[str], others: Iterable[type[Model]], *, commits: bool
+    ) -> None:
         self.is_disturbed = False
+        self._commits = commits
         self._connection = connections[using]
         self._model = model
         self._match = match
@@ -76,10 +80,16 @@ class Watch:
         with self._connection.execute_wrapper(self._see):
             yield
 
+    def forget(self) -> None:
+        """What was written since the last time is undone."""
+        self._seen, self._mapped = [], 0
+
     def judge(self, changes: Sequence[Change] = ()) -> None:
         """Compare what was written since the last time with what was planned; more or other than that disturbs."""
-        seen, self._seen = self._seen, []
-        mapped, self._mapped = self._mapped, 0
+        seen, mapped = self._seen, self._mapped
+        self.forget()
+        if self._commits and self._connection.run_on_commit:
+            self.is_disturbed = True
         if self.is_disturbed or not (seen or mapped):
             return
         planned = Counter(change.kind for change in changes)
