@@ -211,14 +211,19 @@ def batches() -> Iterator[list[int]]:
         batch_applied.disconnect(hear)
 
 
-def test_a_batch_says_how_many_rows_were_read_with_those_that_were_passed_over(sync_text: Sync) -> None:
-    """``batch_applied``, ``rows``: read so far from the source."""
+@pytest.mark.parametrize(
+    ("label", "passed", "told"), [("A", 8, [8]), ("B", None, [2, 4, 6, 8])], ids=["all are unchanged", "one changes"]
+)
+def test_a_batch_says_how_many_rows_were_read_with_those_that_were_passed_over(
+    sync_text: Sync, label: str, passed: int | None, told: list[int]
+) -> None:
+    """``batch_applied``, ``rows``: read so far from the source. Its receivers may write: all are proved, or none."""
     sync_text(SAME, Parcel, **BY_OPTIONS)
     with batches() as heard, proofs() as found:
-        sync_text(SAME.replace("4,A", "4,B"), Parcel, batch_size=2, **BY_OPTIONS)
+        sync_text(SAME.replace("4,A", f"4,{label}"), Parcel, batch_size=2, **BY_OPTIONS)
 
-    assert [passed_over(proof) for proof in found] == [7]
-    assert heard == [4, 8]
+    assert [passed_over(proof) for proof in found] == [passed]
+    assert heard == told
 
 
 @pytest.mark.parametrize("options", [BY_KEY, BY_OPTIONS], ids=["by key", "by key and match"])
