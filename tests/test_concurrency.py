@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections, transaction
 
 from nsync.record.report import Report
@@ -52,6 +53,8 @@ def meanwhile(work: Callable[[], Any], table: str, times: int = 1) -> Iterator[N
 
 @pytest.fixture
 def bruce(transactional_db: None) -> Person:
+    # Else the run makes it, and who maps an object meanwhile waits for the run's end.
+    ContentType.objects.get_for_model(Person)
     return Person.objects.create(first_name="Bruce")
 
 
