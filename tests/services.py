@@ -25,7 +25,7 @@ def mysql_driver() -> str:
         The name of the package that Django takes.
     """
     try:
-        import MySQLdb  # type: ignore[import-untyped]
+        import MySQLdb  # type: ignore[import-untyped]  # neither driver says its types under this name
     except ImportError:
         import pymysql
 

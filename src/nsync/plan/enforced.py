@@ -9,6 +9,7 @@ from django.db.models import Model
 
 from nsync.fields import field_of
 from nsync.plan.claims import unique_columns
+from nsync.plan.types import catalogue_name
 
 # Index and column of every unique index of a table, but for indexes of only some rows, and of expressions.
 _UNIQUE: Final = {
@@ -45,9 +46,7 @@ def enforced_columns(model: type[Model], using: str) -> tuple[tuple[str, ...], .
         return ()
     indexes: dict[object, set[object]] = {}
     with connection.cursor() as cursor:
-        table = model._meta.db_table
-        is_postgresql = connection.vendor == "postgresql"
-        cursor.execute(_UNIQUE[connection.vendor], [connection.ops.quote_name(table) if is_postgresql else table])
+        cursor.execute(_UNIQUE[connection.vendor], [catalogue_name(model._meta.db_table, connection)])
         for index, column in cursor.fetchall():
             indexes.setdefault(index, set()).add(column)
     guarded = list(indexes.values())

@@ -14,6 +14,14 @@ from nsync.plan.texts import EXACT, exact
 
 _CHARACTERS = f"CHARACTER SET utf8mb4 COLLATE {EXACT} NOT NULL"
 _KEY = ExternalKeyMapping._meta.get_field("external_key")
+_INDEXES = (  # columns that an index begins with, and its name
+    "SELECT column_name, index_name FROM information_schema.statistics"
+    " WHERE table_schema = database() AND table_name = %s AND seq_in_index = 1"
+)
+_COLLATIONS = (
+    "SELECT column_name, collation_name FROM information_schema.columns"
+    " WHERE table_schema = database() AND table_name = %s AND collation_name IS NOT NULL"
+)
 _PREFIX = 100  # characters of match values in an index, which holds at most 3072 bytes
 
 
@@ -30,8 +38,7 @@ class MariaComparison(Comparison):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._indexed: dict[str, set[str]] = {}  # table → columns that an index begins with
-        self._collations: dict[str, dict[str, str]] = {}  # table → column → collation
+        self._catalogue: dict[tuple[str, str], dict[str, str]] = {}  # query and table → what it says of columns
 
     def tables(self, width: int) -> list[str]:
         """Give the statements that make the temporary tables; not with CREATE INDEX, which commits."""
@@ -90,17 +97,8 @@ class MariaComparison(Comparison):
         return all(map(self._can_be_joined, joined)) and super().is_as_declared()
 
     def _is_indexed(self, field: Any) -> bool:
-        """Whether an index begins with a column. Queries: one for each table, the first time."""
-        table = field.model._meta.db_table
-        if table not in self._indexed:
-            with self._connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT column_name FROM information_schema.statistics"
-                    " WHERE table_schema = database() AND table_name = %s AND seq_in_index = 1",
-                    [table],
-                )
-                self._indexed[table] = {name for (name,) in cursor.fetchall()}
-        return field.column in self._indexed[table]
+        """Whether an index begins with a column."""
+        return field.column in self._told(_INDEXES, field)
 
     def _can_be_joined(self, field: Any) -> bool:
         kind = held_field(field)
@@ -109,17 +107,17 @@ class MariaComparison(Comparison):
         return "Integer" in kind.get_internal_type() or "AutoField" in kind.get_internal_type()
 
     def _collation(self, field: Any) -> str:
-        """Give the collation of a column of text. Queries: one for each table, the first time."""
-        table = field.model._meta.db_table
-        if table not in self._collations:
+        """Give the collation of a column of text."""
+        return self._told(_COLLATIONS, field).get(field.column, "")
+
+    def _told(self, query: str, field: Any) -> dict[str, str]:
+        """Ask the catalogue for the columns of a field's table. Queries: one for each table, the first time."""
+        asked = query, field.model._meta.db_table
+        if asked not in self._catalogue:
             with self._connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT column_name, collation_name FROM information_schema.columns"
-                    " WHERE table_schema = database() AND table_name = %s AND collation_name IS NOT NULL",
-                    [table],
-                )
-                self._collations[table] = dict(cursor.fetchall())
-        return self._collations[table].get(field.column, "")
+                cursor.execute(query, [asked[1]])
+                self._catalogue[asked] = dict(cursor.fetchall())
+        return self._catalogue[asked]
 
     def _is_mapping(self, alias: str, system: str, model: type[Model], key: str) -> str:
         held = f"{alias}.external_key"

@@ -25,6 +25,11 @@ _SPELLINGS: Final = {
 _DISPLAY_WIDTH = re.compile(r"(?<=int)\(\d+\)")  # which MariaDB adds to the types of whole numbers
 
 
+def catalogue_name(table: str, connection: Any) -> str:
+    """Give a table as questions to the catalogue take it: ``to_regclass`` of PostgreSQL wants a quoted name."""
+    return str(connection.ops.quote_name(table)) if connection.vendor == "postgresql" else table
+
+
 def are_as_declared(fields: Iterable[Any], connection: Any) -> bool:
     """
     Whether each column has the type of its field.
@@ -48,8 +53,7 @@ def are_as_declared(fields: Iterable[Any], connection: Any) -> bool:
 
 def _types(table: str, connection: Any) -> dict[str, str]:
     with connection.cursor() as cursor:
-        is_postgresql = connection.vendor == "postgresql"
-        cursor.execute(_TYPES[connection.vendor], [connection.ops.quote_name(table) if is_postgresql else table])
+        cursor.execute(_TYPES[connection.vendor], [catalogue_name(table, connection)])
         return {name: _DISPLAY_WIDTH.sub("", kind) for name, kind in cursor.fetchall()}
 
 
