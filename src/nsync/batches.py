@@ -8,8 +8,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nsync.actions import Place
 from nsync.apply.base import Changed, Written
-from nsync.changes import ObjectId
+from nsync.changes import ChangeKind, New, ObjectId
 from nsync.errors import RowError
 from nsync.plan.batchstate import BatchState
 from nsync.plan.resolve import Answers, Resolver
@@ -21,10 +22,12 @@ from nsync.plan.touched import Barrier
 if TYPE_CHECKING:
     from nsync.apply.bulk import BulkWriter
     from nsync.steps import Step
+    from nsync.watching import Watch
 
 _WAVES = 3  # of likely questions: keys, then matches and references, then what hangs on the matched objects
 _AT_LEAST = 4  # rows that are looked ahead of
 _FEW = 6  # changing steps that cost less one by one than halved again
+_SEEN = frozenset({ChangeKind.INSERT, ChangeKind.UPDATE, ChangeKind.MAP})  # what a watch tells from other writes
 _ATTEMPTS = 5  # how often a batch is planned anew because somebody else changed its objects (rule T8)
 
 Result = Plan | RowError | Wait | None  # None: there was nothing to plan
@@ -45,6 +48,7 @@ class _Segment:
 
     start: int
     is_single: bool = False
+    is_watched: bool = False  # each that changes something is written by itself, and seen to do as planned
     results: list[Result] = field(default_factory=list)
     changing: list[int] = field(default_factory=list)  # which of the steps change something
     stands_alone: bool = False  # the last of them must be written by itself
@@ -76,23 +80,28 @@ class Batches:
 
     Args:
         resolver: Asks the database.
-        alone: Writes one step by itself, and keeps account of it; its plan, or None: it is to be planned anew.
+        alone: Writes one step by itself, and keeps account of it; its plan, or None: it is to be planned anew. Tells
+            whether the plan was written, and nothing else that is seen.
         writer: Writes many steps at once; None: each that changes something is written by itself.
         size: How many rows a batch has at most.
+        watch: Gives what sees the statements of steps that are written by themselves, if anything does.
     """
 
     def __init__(
         self,
         resolver: Resolver,
-        alone: Callable[[Step, Plan | None], None],
+        alone: Callable[[Step, Plan | None], bool],
         writer: BulkWriter | None,
         size: int,
+        watch: Callable[[], Watch | None],
     ) -> None:
         self._resolver = resolver
         self._together = Together(resolver)
         self._alone = alone
         self._writer = writer
         self._size = size
+        self._watch = watch
+        self._stretch = size  # steps that are planned together to be written one by one
         self._window = size  # rows whose questions are asked together; fewer where they are soon out of date
         self._foreseen = 0  # up to this step
         self._answers: Answers = {}
@@ -119,11 +128,11 @@ class Batches:
         left = [_Part(0, len(steps))]  # the next one last
         while left:
             part = left.pop()
-            segment = self._plan(steps, part)
+            segment = self._plan(steps, part, ends_when_disturbed=is_over is not None)
             if segment.stop < part.end:
                 left.append(part._replace(start=segment.stop, attempts=0))
             try:
-                self._write(steps, segment, tell)
+                stop = self._write(steps, segment, tell)
             except Changed:
                 self._forget(part.start)
                 if part.attempts < _ATTEMPTS:
@@ -133,6 +142,8 @@ class Batches:
             except RowError:
                 self._isolate(steps, segment, left, tell)
             else:
+                if stop < segment.stop:
+                    left.append(_Part(stop, segment.stop))
                 if is_over is not None and is_over():
                     return
 
@@ -141,13 +152,21 @@ class Batches:
         self._answers = {}
         self._foreseen = start
 
-    def _plan(self, steps: Sequence[Step], part: _Part) -> _Segment:
+    def _begin(self, part: _Part, *, ends_when_disturbed: bool) -> _Segment:
+        watch = self._watch() if self._writer is None else None
+        if watch is not None and watch.is_on and not ends_when_disturbed:
+            watch.start_anew()  # what was done until now is what the database is asked about
+        is_watched = watch is not None and watch.is_on and not watch.is_disturbed
+        return _Segment(part.start, part.is_single or (self._writer is None and not is_watched), is_watched)
+
+    def _plan(self, steps: Sequence[Step], part: _Part, *, ends_when_disturbed: bool) -> _Segment:
         """Plan steps until memory cannot tell what the next one would see."""
-        segment = _Segment(part.start, is_single=part.is_single or self._writer is None)
-        state = BatchState(self._answers, folds_text=self._resolver.folds_text)
-        for index in range(part.start, part.end):
+        segment = self._begin(part, ends_when_disturbed=ends_when_disturbed)
+        state = BatchState(self._answers, folds_text=self._resolver.folds_text, knows_values=not segment.is_watched)
+        end = min(part.end, part.start + self._stretch) if segment.is_watched else part.end
+        for index in range(part.start, end):
             if index >= self._foreseen:
-                self._foresee(steps, index, part.end)
+                self._foresee(steps, index, end)
             try:
                 result = self._plan_one(steps, index, state)
                 if isinstance(result, Plan) and not self._absorb(segment, state, steps[index], result):
@@ -161,14 +180,20 @@ class Batches:
             segment.results.append(result)
             if segment.stands_alone:
                 break
-        self._adapt(segment, part.end)
+        self._adapt(segment, end)
         return segment
 
     def _absorb(self, segment: _Segment, state: BatchState, step: Step, plan: Plan) -> bool:
         """Let later steps see a plan; False if it cannot be written together with those before."""
+        if segment.is_watched and not _is_own(plan, step.place):
+            return False
         if not plan.changes:
             return True
-        stands_alone = segment.is_single or self._stands_alone(state, step, plan)
+        stands_alone = (
+            segment.is_single
+            or (segment.is_watched and any(change.kind not in _SEEN for change in plan.changes))
+            or self._stands_alone(state, step, plan)
+        )
         if stands_alone and segment.changing:
             return False
         if not stands_alone:
@@ -245,23 +270,48 @@ class Batches:
             self._together.answer(asked, self._answers)
             ahead = curious
 
-    def _write(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> None:
+    def _write(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> int:
         """
         Write a segment, and keep account of it.
+
+        Returns:
+            Up to which step: those after it are to be planned anew.
 
         Raises:
             RowError, Changed: It cannot be written so. Nothing was.
         """
         if segment.stands_alone:
             self._write_last_alone(steps, segment, tell)
-            return
+            return segment.stop
+        if segment.is_watched:
+            return self._write_one_by_one(steps, segment, tell)
         written = Written({}, ())
         if segment.changing:
             assert self._writer is not None  # without one, the first step that changes something stands alone
             plans: list[Any] = [segment.results[index - segment.start] for index in segment.changing]
             written = self._writer.write([change for plan in plans for change in plan.changes], self._seen)
             self._forget(segment.stop)
-        self._keep_account(steps, segment, segment.stop, written, tell)
+        self._keep_account(steps, segment, segment.start, segment.stop, written, tell)
+        return segment.stop
+
+    def _write_one_by_one(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> int:
+        """Write steps as they were planned, until one does something else, or is refused."""
+        done = segment.start
+        for index in segment.changing:
+            self._keep_account(steps, segment, done, index, Written({}, ()), tell)
+            done = index + 1
+            plan: Any = segment.results[index - segment.start]
+            is_as_planned = self._alone(steps[index], plan)
+            tell()
+            if not is_as_planned:
+                self._stretch = done - segment.start
+                self._forget(done)
+                return done
+        self._keep_account(steps, segment, done, segment.stop, Written({}, ()), tell)
+        self._stretch = min(self._size, 4 * self._stretch)
+        if segment.changing:
+            self._forget(segment.stop)
+        return segment.stop
 
     def _seen(self, target: ObjectId) -> Mapping[str, object]:
         """Give an object as the database had it when it was asked."""
@@ -269,7 +319,7 @@ class Batches:
 
     def _write_last_alone(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> None:
         last = segment.stop - 1
-        self._keep_account(steps, segment, last, Written({}, ()), tell)
+        self._keep_account(steps, segment, segment.start, last, Written({}, ()), tell)
         plan = segment.results[-1]
         self._alone(steps[last], plan if isinstance(plan, Plan) else None)
         tell()
@@ -285,7 +335,7 @@ class Batches:
             left.append(_Part(segment.start, segment.stop, is_single=True))
             return
         guilty = segment.changing[0]
-        self._keep_account(steps, segment, guilty, Written({}, ()), tell)
+        self._keep_account(steps, segment, segment.start, guilty, Written({}, ()), tell)
         self._alone(steps[guilty], None)
         tell()
         self._forget(guilty + 1)
@@ -293,10 +343,16 @@ class Batches:
             left.append(_Part(guilty + 1, segment.stop))
 
     def _keep_account(
-        self, steps: Sequence[Step], segment: _Segment, stop: int, written: Written, tell: Callable[[], None]
+        self,
+        steps: Sequence[Step],
+        segment: _Segment,
+        start: int,
+        stop: int,
+        written: Written,
+        tell: Callable[[], None],
     ) -> None:
-        """Say to the steps before stop how they ended."""
-        for step, result in zip(steps[segment.start : stop], segment.results, strict=False):
+        """Say to the steps from one to another how they ended."""
+        for step, result in zip(steps[start:stop], segment.results[start - segment.start :], strict=False):
             if result is None:
                 step.idle()
             elif isinstance(result, Plan):
@@ -306,3 +362,12 @@ class Batches:
             else:
                 step.waits(result)
             tell()
+
+
+def _is_own(plan: Plan, place: Place) -> bool:
+    """Whether a plan names no object that another row makes: each gets its primary key as it is saved."""
+    targets = [plan.result, *(change.target for change in plan.changes), *(target for target, _, _ in plan.named)]
+    named = [target.pk for target in targets if target is not None]
+    for change in plan.changes:
+        named += change.after.values()
+    return all(pk == New(place.source, place.ordinal) for pk in named if isinstance(pk, New))

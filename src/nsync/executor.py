@@ -116,7 +116,8 @@ class Executor:
                 from nsync.apply.bulk import BulkWriter
 
                 writer = BulkWriter(self._identities)
-            self._batches[engine] = Batches(self.resolver, self._run_alone, writer, self.options.batch_size)
+            size = self.options.batch_size
+            self._batches[engine] = Batches(self.resolver, self._run_alone, writer, size, lambda: self.watch)
         return self._batches[engine]
 
     def _writer_of(self, step: Step) -> Writer:
@@ -126,8 +127,13 @@ class Executor:
             self._writers[is_raw] = row_writer(self._identities, self.options, is_raw=is_raw)
         return self._writers[is_raw]
 
-    def _run_alone(self, step: Step, plan: Plan | None = None) -> None:
-        """Plan, unless it is planned, and write one step, and let it keep account of that."""
+    def _run_alone(self, step: Step, plan: Plan | None = None) -> bool:
+        """
+        Plan, unless it is planned, and write one step, and let it keep account of that.
+
+        Returns:
+            Whether the plan given was written, and nothing besides that a watch has seen.
+        """
         done = None
         try:
             done, written = self._plan_and_write(step.plan, self._writer_of(step), plan)
@@ -142,6 +148,7 @@ class Executor:
                 self.watch.forget()  # it is undone
             elif self.watch is not None and done is not None:
                 self.watch.judge(done.changes)
+        return done is not None and done is plan and not self._is_disturbed()
 
     def _plan_and_write(self, plan_it: PlanIt, writer: Writer, plan: Plan | None) -> tuple[Plan, Written]:
         """Plan and write, again if somebody else changed the object in between (rule T8)."""

@@ -15,6 +15,7 @@ from nsync.columns import Sketch
 from nsync.copying import can_copy
 from nsync.decode.columns import ColumnReader
 from nsync.decode.decoder import Decoder
+from nsync.decode.layout import Layout
 from nsync.executor import Executor
 from nsync.fields import concrete_model
 from nsync.models import ExternalKeyMapping
@@ -52,6 +53,7 @@ class Proofs:
         self._is_only = is_only
         self._proof: Proof | None = None
         self._watch: Watch | None = None  # where code of the project may do anything as rows are written
+        self.depends = False  # whether what is proved holds only until the watch is disturbed
         self._is_tried = False
         self._is_run = False  # whether this phase does what proved rows ask for
         self.asked: set[Kind] = set()  # what proved rows have asked for
@@ -60,11 +62,14 @@ class Proofs:
     def start(self, kinds: frozenset[Kind]) -> Iterator[RowBatch]:
         """Give the rows that a phase must look at, in batches."""
         self._noted = 0
-        may_differ = not self._is_only or self._watch is not None or batch_applied.has_listeners()
+        is_watched = self._watch is not None and self._proof is not None
+        may_differ = not self._is_only or is_watched or batch_applied.has_listeners()
         if may_differ or not self._is_tried:
-            self._watch = None
+            self._watch, self.depends = None, False
             self._proof = self._prove() if self._can_prove(kinds) else None
             self._is_tried = True
+        if self._watch is None and self._can_watch(kinds):
+            self._watch = _watch_over(self._executor.resolver.using, self._decoder.layout)
         self._executor.watch = self._watch
         self._is_run = not self.asked.isdisjoint(kinds)
         return self._batches()
@@ -81,7 +86,7 @@ class Proofs:
 
     def is_disturbed(self) -> bool:
         """Whether something was done that was not planned, so that rows which were proved may change something."""
-        if self._watch is None:
+        if self._watch is None or not self.depends:
             return False
         self._watch.judge()
         return self._watch.is_disturbed
@@ -89,7 +94,7 @@ class Proofs:
     def give_up(self, start: int) -> Iterator[RowBatch]:
         """Take all rows from one on, before which all are done, for unproved; give them in batches."""
         assert self._proof is not None
-        self._watch = self._executor.watch = None
+        self.depends = False
         self._is_tried = False  # the next phase proves anew
         done = bytearray(start)
         self._proof = self._proof._replace(unproved=done.ljust(len(self._proof.unproved), b"\1"))
@@ -133,6 +138,12 @@ class Proofs:
         has_way = can_copy(connection) or connection.vendor == "sqlite" or is_mariadb
         return engine.can_prove and has_way and not kinds.isdisjoint({Kind.CREATE, Kind.UPDATE})
 
+    def _can_watch(self, kinds: frozenset[Kind]) -> bool:
+        """Whether rows that are written one by one may be planned together as long as they do what was planned."""
+        engine = self._executor.engines[self._number]
+        asks = not kinds.isdisjoint({Kind.CREATE, Kind.UPDATE})
+        return engine.reads_batches and engine.can_prove and not engine.writes_bulk and asks
+
     def _prove(self) -> Proof | None:
         options = self._executor.options
         with closing(row_batches(self._source, options.batch_size + 1)) as batches:
@@ -168,8 +179,10 @@ class Proofs:
             return None
         if proof is not None:
             self.asked |= kinds_asked(sketch.flags)
-            if any(proof.unproved) and not self._executor.engines[self._number].writes_bulk:
+            is_partial = b"\0" in proof.unproved and b"\1" in proof.unproved
+            if is_partial and not self._executor.engines[self._number].writes_bulk:
                 self._watch = _watch(self._executor.resolver.using, model, sketch, commits=not options.as_transaction)
+                self.depends = True
         return proof
 
     def _is_worth_it(self, sketch: Sketch, rows: RowBatch) -> bool:
@@ -202,6 +215,25 @@ def _watch(using: str, model: type[Model], sketch: Sketch, *, commits: bool) -> 
 
     others = [one.relation.related_model for one in sketch.references]
     return Watch(using, model, sketch.match, others, commits=commits)
+
+
+def _watch_over(using: str, layout: Layout) -> Watch | None:
+    """Give a watch over everything that rows of a layout may look at; None if they look further than it sees."""
+    from nsync.watching import Watch
+
+    model = concrete_model(layout.model)
+    relations = [group.relation for group in layout.relations]
+    paths = [column.path for group in layout.relations for column in group.columns]
+    paths += [operand.path for operand in layout.operands.values()]
+    passed = [field for path in paths if path is not None for field in path.passed]
+    others = [field.related_model for field in passed if field.is_relation]
+    others += [relation.related_model for relation in relations]
+    is_seen = all(not field.is_relation or (field.concrete and not field.many_to_many) for field in passed)
+    if not is_seen or not all(map(_shows_all, [model, *map(concrete_model, others)])):
+        return None
+    attnames = [column.attname for column in layout.fields] + [relation.attname for relation in relations]
+    attnames += [field.attname for field in passed if field.model is model]
+    return Watch(using, model, list(dict.fromkeys(attnames)), others, commits=False)
 
 
 def _touches(reader: ColumnReader, sketch: Sketch) -> Touches:

@@ -125,7 +125,7 @@ class Run:
                 told = _Told(self._tell_many, position, batches.position, len(batch))
                 with self._boundary(partial(_last_line, task.source, batch, told)):
                     try:
-                        self._run_batch(task, number, batch, told)
+                        self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
                     except BaseException:
                         proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
                         raise
@@ -147,9 +147,9 @@ class Run:
         logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
         batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
 
-    def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told) -> None:
+    def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told, *, until_disturbed: bool) -> None:
         if not batch or not self.executor.engines[task.number].writes_columns:
-            self.executor.run(self._steps(task, number, batch), tell, until_disturbed=True)
+            self.executor.run(self._steps(task, number, batch), tell, until_disturbed=until_disturbed)
             return
 
         def rest(start: int, stop: int) -> None:

@@ -48,7 +48,7 @@ class Watch:
         using: Alias of the database of the run. What goes to it past the statements of Django's connection is not seen,
             such as ``callproc`` or another alias, nor is what triggers and functions of the database do.
         model: The concrete model of the source.
-        match: Attnames of the columns that its rows match by.
+        match: Attnames of the columns by which its rows may find objects.
         others: Models that its rows refer to.
         commits: Each batch is committed, with what was to be done then.
 
@@ -59,6 +59,7 @@ class Watch:
         self, using: str, model: type[Model], match: Sequence[str], others: Iterable[type[Model]], *, commits: bool
     ) -> None:
         self.is_disturbed = False
+        self.is_on = False
         self._commits = commits
         self._connection = connections[using]
         self._model = model
@@ -78,7 +79,16 @@ class Watch:
     def watching(self) -> Iterator[None]:
         """See what is sent to the database meanwhile."""
         with self._connection.execute_wrapper(self._see):
-            yield
+            self.is_on = True
+            try:
+                yield
+            finally:
+                self.is_on = False
+
+    def start_anew(self) -> None:
+        """What was done until now is known: only what follows can disturb."""
+        self.forget()
+        self.is_disturbed = False
 
     def forget(self) -> None:
         """What was written since the last time is undone."""
@@ -90,14 +100,16 @@ class Watch:
         self.forget()
         if self._commits and self._connection.run_on_commit:
             self.is_disturbed = True
-        if self.is_disturbed or not (seen or mapped):
+        if self.is_disturbed or not (seen or mapped or changes):
             return
         planned = Counter(change.kind for change in changes)
         found = Counter(one.kind for one in seen)
         by_kind = {change.kind: change for change in changes if change.target.model is self._model}
+        moved = [change for change in by_kind.values() if not change.after.keys().isdisjoint(self._match)]
         self.is_disturbed = (
             mapped > min(planned[ChangeKind.MAP], 1)
             or any(found[kind] > planned[kind] for kind in found)
+            or any(found[change.kind] < planned[change.kind] for change in moved)
             or not all(one.kind in by_kind and self._is_planned(one, by_kind[one.kind]) for one in seen)
         )
 
@@ -127,7 +139,7 @@ class Watch:
         for name in self._match:
             field = field_of(self._model, name)
             if field.column not in written.values:
-                if is_update:
+                if is_update and name not in change.after:
                     continue
                 return False
             known = change.after if name in change.after else change.stored

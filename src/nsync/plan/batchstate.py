@@ -41,13 +41,16 @@ class BatchState(Mapping[Question, Any]):
     Args:
         answers: What the database said; nothing may have been written to it since. May grow.
         folds_text: The database takes text that differs in case or accents for the same, in unique columns and keys.
+        knows_values: What is written is what was planned, in all columns; else other code may have its say in those
+            by which no object is found.
 
     Getting an answer raises `Unanswered` if the database has to be asked, and `Barrier` if memory cannot tell what
     it would say.
     """
 
-    def __init__(self, answers: Mapping[Question, Any], *, folds_text: bool = False) -> None:
+    def __init__(self, answers: Mapping[Question, Any], *, folds_text: bool = False, knows_values: bool = True) -> None:
         self._answers = answers
+        self._knows_values = knows_values
         self._folds_text = folds_text
         self.is_pristine = True
         self._touched = Touched(self._ask)
@@ -182,6 +185,8 @@ class BatchState(Mapping[Question, Any]):
         if self._touched.is_unknown(target):
             raise Barrier
         if target in self._touched.values:
+            if not self._knows_values:
+                raise Barrier
             return self._touched.values[target]
         values: Mapping[str, object] | None = self._ask(question)
         if values is None or not self._touched.emptied:
