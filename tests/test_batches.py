@@ -22,7 +22,8 @@ pytestmark = pytest.mark.django_db
 
 SIZES = (10, 500, 3_000)
 
-_RUN = 4  # which systems there are, the id of the run's system, the run's transaction and its end
+# Which systems there are, the id of the run's system, the run's transaction and its end, its record at both ends.
+_RUN = 6
 _KEYS = 2  # the mappings, and the objects that they point to
 _MATCH = 1
 _COMPANY = 1  # the one company that all rows refer to

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 
 from nsync import SyncOptions, sync
 from tests.agreeing import Example, File, Run, Thing, Variant, check
+from tests.many import listening
 from tests.plan.known import link
 from tests.test_proofs_watched import HEAD, LOUD, QUIET, lines, receiving
-from tests.testapp.models import Depot, Parcel
+from tests.testapp.models import Depot, Parcel, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -170,6 +171,78 @@ def test_a_code_is_not_found_that_a_save_of_the_project_leaves_out(
     text = "external_key,label,code\nk1,B,21\n,C,21\nk2,B,2\nk3,B,31\n,C,3\n"
     for match in ("code", "label"):
         agree(text, match_on=match)
+
+
+DEPOTS = [Thing("Depot", {"name": f"N{n}", "city": f"L{n}"}, (("HR", f"k{n}"),)) for n in range(1, 7)]
+
+
+class Refused(Exception):
+    """Raised to undo what a save has done."""
+
+
+def save_and_undo(self: Depot, **kwargs: Any) -> None:
+    try:
+        with transaction.atomic():
+            Model.save(self, **kwargs)
+            if self.city == "M":
+                raise Refused
+    except Refused:
+        pass
+
+
+def save_and_swallow(self: Depot, **kwargs: Any) -> None:
+    try:
+        with transaction.atomic():
+            Model.save(self, **kwargs)
+    except IntegrityError:
+        pass
+
+
+def save_and_roll_back(self: Depot, **kwargs: Any) -> None:
+    before = transaction.savepoint()
+    Model.save(self, **kwargs)
+    if self.city == "M":
+        transaction.savepoint_rollback(before)
+    else:
+        transaction.savepoint_commit(before)
+
+
+@pytest.mark.parametrize("save", [save_and_undo, save_and_swallow, save_and_roll_back])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "k1,N1,M,cu*\n,X,L1,cu*\n",
+        "k1,N2,M,cu*\n,X,L1,cu*\n",
+        "k1,N1,M,cu*\n,X,M,c\n",
+        "k31,X,M,cu*\n,Y,M,cu*\n,Z,M,cu*\n",
+        "k1,N1,M,cu*\n,X,L1,cu*\n" + "".join(f"k{n},N{n},L{n},cu*\n" for n in range(2, 7)),
+    ],
+)
+def test_what_a_save_takes_back_is_not_found(monkeypatch: pytest.MonkeyPatch, save: Any, text: str) -> None:
+    """T1: the statement was sent, and is undone by the time the next row is looked at."""
+    monkeypatch.setattr(Depot, "save", save)
+    given = {"on_error": "skip", "match_on": "city"}
+    runs = (Run((File("Depot", "external_key,name,city,action_flags\n" + text),), given),)
+    check(Example(tuple(DEPOTS), runs), MODELS, [Variant("auto", 50), Variant("auto", 3)])
+
+
+def test_a_default_of_the_project_sees_the_objects_of_the_rows_before() -> None:
+    """T1, V3: also where the column is there, and its cell is empty."""
+    for text in ("title\nA\nB\nC\n", "title,number\nA,\nB,7\nC,\nD,\n"):
+        for listens in (True, False):
+            example = Example((), (Run((File("Ticket", text),), {"action_flags": "c", "match_on": "title"}),))
+            with receiving(lambda parcel: None), listening(Ticket) if listens else nullcontext():
+                check(example, ["Ticket"], [Variant("auto", 50), Variant("auto", 2)])
+
+
+def test_a_save_that_writes_every_column_is_as_planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Django writes NULL as a word in the statement."""
+    monkeypatch.setattr(Parcel, "save", lambda self, **kwargs: Model.save(self))
+    path = tmp_path / "parcels.csv"
+    for number in range(1, 31):
+        link(Parcel.objects.create(code=str(number), label="A"), f"k{number}")
+    few, many = asked(path, lines(*range(1, 11), count=30)), asked(path, lines(*range(1, 31), count=30))
+    assert (many - few)["SELECT"] == 10
 
 
 def test_references_are_found_as_code_of_the_project_leaves_them() -> None:

@@ -1,4 +1,4 @@
-"""The admin pages of systems and key mappings; made for a million mappings, so no page loads mapped objects."""
+"""The admin pages of systems, key mappings and runs; made for a million mappings, so no page loads mapped objects."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from nsync.models import ExternalKeyMapping, ExternalSystem
+from nsync.models import ExternalKeyMapping, ExternalSystem, Run
 
 
 @admin.register(ExternalSystem)
@@ -55,3 +56,26 @@ class ExternalKeyMappingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as
         page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
         url = reverse(page, args=[quote(mapping.object_id)], current_app=self.admin_site.name)
         return format_html('<a href="{}">{}</a>', url, name)
+
+
+@admin.register(Run)
+class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as above
+    """Runs, to be read: the history is not written by hand. What a run changed, ``syncruns`` shows."""
+
+    list_display = ("id", "status", "started", "system", "model", "user", "seconds")
+    list_filter = ("status",)
+    search_fields = ("system", "model", "user", "command")
+    ordering = ("-id",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds a run by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, run: Run | None = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, run: Run | None = None) -> bool:
+        """``syncprune`` removes them, a batch at a time: a run may have millions of changes."""
+        return False

@@ -8,9 +8,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nsync.actions import Place
 from nsync.apply.base import Changed, Written
-from nsync.changes import ChangeKind, New, ObjectId
+from nsync.changes import ObjectId
 from nsync.errors import RowError
 from nsync.plan.batchstate import BatchState
 from nsync.plan.resolve import Answers, Resolver
@@ -18,16 +17,15 @@ from nsync.plan.rowplan import Plan, Wait
 from nsync.plan.state import Question, State, Stored, Unanswered
 from nsync.plan.together import Together
 from nsync.plan.touched import Barrier
+from nsync.singly import Singly, is_computed, is_own, is_seen
 
 if TYPE_CHECKING:
     from nsync.apply.bulk import BulkWriter
     from nsync.steps import Step
-    from nsync.watching import Watch
 
 _WAVES = 3  # of likely questions: keys, then matches and references, then what hangs on the matched objects
 _AT_LEAST = 4  # rows that are looked ahead of
 _FEW = 6  # changing steps that cost less one by one than halved again
-_SEEN = frozenset({ChangeKind.INSERT, ChangeKind.UPDATE, ChangeKind.MAP})  # what a watch tells from other writes
 _ATTEMPTS = 5  # how often a batch is planned anew because somebody else changed its objects (rule T8)
 
 Result = Plan | RowError | Wait | None  # None: there was nothing to plan
@@ -80,27 +78,23 @@ class Batches:
 
     Args:
         resolver: Asks the database.
-        alone: Writes one step by itself, and keeps account of it; its plan, or None: it is to be planned anew. Tells
-            whether the plan was written, and nothing else that is seen.
+        singly: Writes steps by themselves.
         writer: Writes many steps at once; None: each that changes something is written by itself.
         size: How many rows a batch has at most.
-        watch: Gives what sees the statements of steps that are written by themselves, if anything does.
     """
 
     def __init__(
         self,
         resolver: Resolver,
-        alone: Callable[[Step, Plan | None], bool],
+        singly: Singly,
         writer: BulkWriter | None,
         size: int,
-        watch: Callable[[], Watch | None],
     ) -> None:
         self._resolver = resolver
         self._together = Together(resolver)
-        self._alone = alone
+        self._singly = singly
         self._writer = writer
         self._size = size
-        self._watch = watch
         self._stretch = size  # steps that are planned together to be written one by one
         self._window = size  # rows whose questions are asked together; fewer where they are soon out of date
         self._foreseen = 0  # up to this step
@@ -153,7 +147,7 @@ class Batches:
         self._foreseen = start
 
     def _begin(self, part: _Part, *, ends_when_disturbed: bool) -> _Segment:
-        watch = self._watch() if self._writer is None else None
+        watch = self._singly.watch if self._writer is None else None
         if watch is not None and watch.is_on and not ends_when_disturbed:
             watch.start_anew()  # what was done until now is what the database is asked about
         is_watched = watch is not None and watch.is_on and not watch.is_disturbed
@@ -185,13 +179,14 @@ class Batches:
 
     def _absorb(self, segment: _Segment, state: BatchState, step: Step, plan: Plan) -> bool:
         """Let later steps see a plan; False if it cannot be written together with those before."""
-        if segment.is_watched and not _is_own(plan, step.place):
+        if segment.is_watched and segment.changing and not is_own(plan, step.place):
             return False
         if not plan.changes:
             return True
         stands_alone = (
             segment.is_single
-            or (segment.is_watched and any(change.kind not in _SEEN for change in plan.changes))
+            or (segment.is_watched and not is_seen(plan))
+            or is_computed(step, plan, was_asked_for=self._writer is not None)
             or self._stands_alone(state, step, plan)
         )
         if stands_alone and segment.changing:
@@ -297,21 +292,35 @@ class Batches:
     def _write_one_by_one(self, steps: Sequence[Step], segment: _Segment, tell: Callable[[], None]) -> int:
         """Write steps as they were planned, until one does something else, or is refused."""
         done = segment.start
-        for index in segment.changing:
-            self._keep_account(steps, segment, done, index, Written({}, ()), tell)
-            done = index + 1
-            plan: Any = segment.results[index - segment.start]
-            is_as_planned = self._alone(steps[index], plan)
+        is_changed = False
+        plans: list[Any] = [segment.results[index - segment.start] for index in segment.changing]
+        with self._singly.recorded([change for plan in plans for change in plan.changes]) as keys:
+            for index, plan in zip(segment.changing, plans, strict=True):
+                self._keep_account(steps, segment, done, index, Written({}, ()), tell)
+                done = index
+                try:
+                    is_as_planned = self._singly.as_planned(steps[index], plan, keys)
+                except Changed:
+                    is_changed = True
+                    break
+                done = index + 1
+                tell()
+                if not is_as_planned:
+                    break
+            else:
+                self._keep_account(steps, segment, done, segment.stop, Written({}, ()), tell)
+                done = segment.stop
+        if is_changed:
+            self._singly.alone(steps[done])
             tell()
-            if not is_as_planned:
-                self._stretch = done - segment.start
-                self._forget(done)
-                return done
-        self._keep_account(steps, segment, done, segment.stop, Written({}, ()), tell)
-        self._stretch = min(self._size, 4 * self._stretch)
+            done += 1
+        if done < segment.stop:
+            self._stretch = max(1, done - segment.start)
+        else:
+            self._stretch = min(self._size, 4 * self._stretch)
         if segment.changing:
-            self._forget(segment.stop)
-        return segment.stop
+            self._forget(done)
+        return done
 
     def _seen(self, target: ObjectId) -> Mapping[str, object]:
         """Give an object as the database had it when it was asked."""
@@ -321,7 +330,7 @@ class Batches:
         last = segment.stop - 1
         self._keep_account(steps, segment, segment.start, last, Written({}, ()), tell)
         plan = segment.results[-1]
-        self._alone(steps[last], plan if isinstance(plan, Plan) else None)
+        self._singly.alone(steps[last], plan if isinstance(plan, Plan) else None)
         tell()
         self._forget(segment.stop)
 
@@ -336,7 +345,7 @@ class Batches:
             return
         guilty = segment.changing[0]
         self._keep_account(steps, segment, segment.start, guilty, Written({}, ()), tell)
-        self._alone(steps[guilty], None)
+        self._singly.alone(steps[guilty])
         tell()
         self._forget(guilty + 1)
         if guilty + 1 < segment.stop:
@@ -352,7 +361,9 @@ class Batches:
         tell: Callable[[], None],
     ) -> None:
         """Say to the steps from one to another how they ended."""
-        for step, result in zip(steps[start:stop], segment.results[start - segment.start :], strict=False):
+        for step, result in zip(
+            steps[start:stop], segment.results[start - segment.start : stop - segment.start], strict=True
+        ):
             if result is None:
                 step.idle()
             elif isinstance(result, Plan):
@@ -362,12 +373,3 @@ class Batches:
             else:
                 step.waits(result)
             tell()
-
-
-def _is_own(plan: Plan, place: Place) -> bool:
-    """Whether a plan names no object that another row makes: each gets its primary key as it is saved."""
-    targets = [plan.result, *(change.target for change in plan.changes), *(target for target, _, _ in plan.named)]
-    named = [target.pk for target in targets if target is not None]
-    for change in plan.changes:
-        named += change.after.values()
-    return all(pk == New(place.source, place.ordinal) for pk in named if isinstance(pk, New))

@@ -20,6 +20,7 @@ from nsync.plan.columnfacts import ColumnFacts
 from nsync.plan.columnremoval import decide_removal
 from nsync.plan.columns import ColumnRules, can_match
 from nsync.plan.resolve import Resolver
+from nsync.recording import Recorder
 from nsync.rows import RowBatch
 
 _FEW = 2  # peculiar rows that never make a whole batch peculiar
@@ -38,9 +39,12 @@ class ByColumns:
         decoder: Of the source.
         resolver: Asks the database.
         accounts: Of the run.
+        recorder: Is told what was written, if anybody is.
     """
 
-    def __init__(self, number: int, decoder: Decoder, resolver: Resolver, accounts: Accounts) -> None:
+    def __init__(
+        self, number: int, decoder: Decoder, resolver: Resolver, accounts: Accounts, recorder: Recorder | None
+    ) -> None:
         layout = decoder.layout
         model = concrete_model(layout.model)
         self._source = number
@@ -54,7 +58,7 @@ class ByColumns:
         self._reader = ColumnReader(decoder)
         self._facts = ColumnFacts(resolver, model, layout.system)
         self._rules = ColumnRules(model, folds_text=resolver.folds_text)
-        self._writer = ColumnWriter(resolver.identities, model, layout.system)
+        self._writer = ColumnWriter(resolver.identities, model, layout.system, number, recorder)
 
     def start(self, ahead: Ahead | None) -> None:
         """
@@ -100,7 +104,7 @@ class ByColumns:
         if _is_much(columns.peculiar, count):
             return 0, count
         if columns.flags.delete:
-            return self._remove(columns, ordinals, kinds)
+            return self._remove(columns, batch, kinds)
         creates = columns.flags.create and Kind.CREATE in kinds
         updates = columns.flags.update and Kind.UPDATE in kinds
         if not creates and not updates:
@@ -111,22 +115,23 @@ class ByColumns:
             return 0, count
         done = None
         if self._expects_new and self._facts.can_assume_new(columns):
-            done = self._apply(columns, ordinals, creates, updates, assumes_new=True)
+            done = self._apply(columns, batch, creates, updates, assumes_new=True)
         if done is None:
-            done = self._apply(columns, ordinals, creates, updates, assumes_new=False)
+            done = self._apply(columns, batch, creates, updates, assumes_new=False)
         return done or (0, count)
 
     def _wanted_later(self, count: int) -> Iterator[Sequence[Wanted]]:
         """Give the references of at most so many batches that follow."""
         return map(self._reader.wanted, self._ahead(count) if self._ahead else ())
 
-    def _remove(self, columns: Columns, ordinals: Sequence[int], kinds: Collection[Kind]) -> tuple[int, int]:
+    def _remove(self, columns: Columns, batch: RowBatch, kinds: Collection[Kind]) -> tuple[int, int]:
         """Run rows that delete."""
+        ordinals = batch.ordinals
         if Kind.DELETE not in kinds:
             return self._pass_over(ordinals, columns)
         if not columns.keys or not self._can_remove:
             return 0, columns.count
-        if self._remove_alone(columns):
+        if self._remove_alone(columns, batch.lines):
             self._accounts.note_removed(self._source, ordinals, self._model)
             return columns.count, 0
         try:
@@ -138,14 +143,14 @@ class ByColumns:
         stop = min(peculiar, default=columns.count)
         if stop:
             try:
-                self._writer.remove(removed, columns.names)
+                self._writer.remove(removed, columns.names, batch.lines)
             except (Changed, RowError):
                 return 0, columns.count
             self._accounts.note_removed(self._source, ordinals[:stop], self._model)
         self._expects_lone = not peculiar
         return _extent(stop, peculiar)
 
-    def _remove_alone(self, columns: Columns) -> bool:
+    def _remove_alone(self, columns: Columns, lines: Sequence[int]) -> bool:
         """Delete what goes alone, if all does; this asks less than to decide for each row."""
         if not self._expects_lone or columns.peculiar or (columns.match and not columns.flags.force):
             return False
@@ -154,14 +159,15 @@ class ByColumns:
             removed = self._facts.ask_of_lone(columns)
             if removed is None:
                 return False
-            self._writer.remove_alone(removed)
+            line_of = dict(zip(columns.keys, lines, strict=True))
+            self._writer.remove_alone(removed, [line_of[key] for key in removed.keys])
         except (Changed, RowError, FieldError, OverflowError, ValueError):
             return False
         self._expects_lone = True
         return True
 
     def _apply(
-        self, columns: Columns, ordinals: Sequence[int], creates: bool, updates: bool, *, assumes_new: bool
+        self, columns: Columns, batch: RowBatch, creates: bool, updates: bool, *, assumes_new: bool
     ) -> tuple[int, int] | None:
         """Decide and write; None if that cannot be done by columns, or not on this assumption."""
         try:
@@ -177,13 +183,13 @@ class ByColumns:
             decided = decided.before(stop)
         try:
             if decided.changes_something:
-                self._writer.write(decided, columns.keys[:stop])
+                self._writer.write(decided, columns.keys[:stop], batch.lines[:stop])
         except (Changed, RowError):
             self._expects_new = False
             return None
         self._expects_new = len(decided.new.rows) == columns.count
         if stop:
-            self._accounts.note_columns(self._source, ordinals[:stop], decided, self._model)
+            self._accounts.note_columns(self._source, batch.ordinals[:stop], decided, self._model)
         return _extent(stop, peculiar)
 
     def _pass_over(self, ordinals: Sequence[int], columns: Columns) -> tuple[int, int]:

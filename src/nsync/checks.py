@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
 from nsync.conf import known_keys, settings
+from nsync.options import CHOICES
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -19,7 +20,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
     Returns:
         ``nsync.E001``: not a dict; ``nsync.E002``: an unknown key; ``nsync.E003``: a malformed or dangling
-        ``NEVER_WRITE``. Errors, not warnings: what they find would silently protect nothing.
+        ``NEVER_WRITE``; ``nsync.E004``: ``RECORD`` is none of its values; ``nsync.E005``: a malformed or dangling
+        ``REDACT``. Errors, not warnings: what they find would silently protect nothing.
     """
     raw = getattr(django_settings, "NSYNC", {})
     if not isinstance(raw, dict):
@@ -30,7 +32,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 id="nsync.E001",
             )
         ]
-    return [*_unknown_keys(raw), *_bad_never_write()]
+    return [*_unknown_keys(raw), *_bad_never_write(), *_bad_record(), *_bad_redact()]
 
 
 def _unknown_keys(raw: Iterable[object]) -> Iterator[Error]:
@@ -42,35 +44,49 @@ def _unknown_keys(raw: Iterable[object]) -> Iterator[Error]:
 
 
 def _bad_never_write() -> Iterator[Error]:
-    entries: object = settings.NEVER_WRITE
+    return _bad_fields("NEVER_WRITE", settings.NEVER_WRITE, "nsync.E003", takes_properties=True)
+
+
+def _bad_redact() -> Iterator[Error]:
+    return _bad_fields("REDACT", settings.REDACT, "nsync.E005", takes_properties=False)
+
+
+def _bad_record() -> Iterator[Error]:
+    kept = [choice for choice in CHOICES["record"] if choice]
+    if settings.RECORD not in kept:
+        hint = _did_you_mean(str(settings.RECORD), kept) or f"One of {', '.join(kept)}."
+        yield Error(f'NSYNC["RECORD"] is {settings.RECORD!r}.', hint=hint, id="nsync.E004")
+
+
+def _bad_fields(key: str, entries: object, code: str, *, takes_properties: bool) -> Iterator[Error]:
+    """Find what a list of fields, as ``app.Model.field``, names and is not there."""
+
+    def error(what: str, hint: str) -> Error:
+        hint = hint or 'Each entry is "app.Model.field", for example "auth.User.email".'
+        return Error(f'NSYNC["{key}"] {what}', hint=hint, id=code)
+
     if not isinstance(entries, (list, tuple, set, frozenset)):
-        yield _never_write_error(f"is a {type(entries).__name__}; it must be a list.", "")
+        yield error(f"is a {type(entries).__name__}; it must be a list.", "")
         return
     for entry in entries:
         parts = entry.split(".") if isinstance(entry, str) else ()
         if len(parts) != 3 or not all(parts):
-            yield _never_write_error(f"has the malformed entry {entry!r}.", "")
+            yield error(f"has the malformed entry {entry!r}.", "")
             continue
         app_label, model_name, field_name = parts
         try:
             model = apps.get_model(app_label, model_name)
-        except LookupError as error:
-            yield _never_write_error(f"names {entry!r}: {str(error).rstrip('.')}.", "")
+        except LookupError as missing:
+            yield error(f"names {entry!r}: {str(missing).rstrip('.')}.", "")
             continue
         names = [field.name for field in model._meta.get_fields()]
-        if field_name not in names and not isinstance(getattr(model, field_name, None), property):
-            yield _never_write_error(
-                f"names {entry!r}: {model._meta.label} has no field or property {field_name!r}.",
+        is_property = takes_properties and isinstance(getattr(model, field_name, None), property)
+        if field_name not in names and not is_property:
+            what = "field or property" if takes_properties else "field"
+            yield error(
+                f"names {entry!r}: {model._meta.label} has no {what} {field_name!r}.",
                 _did_you_mean(field_name, names),
             )
-
-
-def _never_write_error(what: str, hint: str) -> Error:
-    return Error(
-        f'NSYNC["NEVER_WRITE"] {what}',
-        hint=hint or 'Each entry is "app.Model.field", for example "auth.User.email".',
-        id="nsync.E003",
-    )
 
 
 def _did_you_mean(name: str, names: list[str]) -> str:

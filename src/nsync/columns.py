@@ -126,6 +126,7 @@ class Removed(NamedTuple):
 class RemovedAlone(NamedTuple):
     """Objects to be deleted, each with a mapping, unless another mapping means one of them."""
 
+    keys: Sequence[str]
     mappings: Sequence[object]  # their primary keys
     pks: Sequence[object]
 

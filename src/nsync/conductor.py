@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -17,16 +17,20 @@ from django.db.models import Model
 from nsync.accounts import Stop
 from nsync.actions import Action
 from nsync.apply.refusals import lock_cure
+from nsync.changes import ChangeKind
 from nsync.engines import choose_engine, unforeseen
 from nsync.errors import ConfigError, NsyncError, Problem
 from nsync.executor import Executor
+from nsync.history import History
 from nsync.identities import Identities
+from nsync.locks import Locked, locked
 from nsync.models import ExternalSystem
 from nsync.opening import Input, check_systems, choose_database, find_model, open_tasks, property_columns
 from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report, SourceReport
+from nsync.recording import WrittenRows
 from nsync.run import Aborted, Progress, Run, Task
 from nsync.settling import settle
 from nsync.signals import run_finished, run_started
@@ -47,6 +51,7 @@ def sync(
     options: SyncOptions | None = None,
     policy: Policy = BasicSyncPolicy,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Report:
     """
     Sync one source to one model, as ``manage.py syncfile`` does.
@@ -58,6 +63,7 @@ def sync(
         options: What the run is asked to do; see `SyncOptions`.
         policy: In which order; see `nsync.policies`.
         progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows).
+        command: What the history of runs tells of how the run was asked for.
 
     Returns:
         What became of every row. A run that had to stop (a source that cannot be read on, a database that
@@ -65,9 +71,11 @@ def sync(
 
     Raises:
         ConfigError: The call, the options or the header are wrong. Nothing was written.
+        Locked: Another run has one of the models (`nsync.locks`). Nothing was written.
         SourceError: The source cannot be opened. Nothing was written.
     """
-    return sync_all([Input(source, model, system)], options=options, policy=policy, progress=progress)
+    inputs = [Input(source, model, system)]
+    return sync_all(inputs, options=options, policy=policy, progress=progress, command=command)
 
 
 def sync_all(
@@ -76,6 +84,7 @@ def sync_all(
     options: SyncOptions | None = None,
     policy: Policy = OrderedSyncPolicy,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Report:
     """
     Sync several sources in one run, as ``manage.py syncfiles`` does.
@@ -86,7 +95,7 @@ def sync_all(
     if not inputs:
         raise ConfigError("there is nothing to sync: name at least one source")
     with ExitStack() as stack:
-        conductor = _Conductor(inputs, options, policy, progress, stack)
+        conductor = _Conductor(inputs, options, policy, progress, command, stack)
         run_started.send(sender=sync_all, inputs=tuple(inputs), options=options)
         report = conductor.conduct()
     run_finished.send(sender=sync_all, report=report)
@@ -103,6 +112,7 @@ class _Conductor:
         options: SyncOptions,
         policy: Policy,
         progress: Progress | None,
+        command: str,
         stack: ExitStack,
     ) -> None:
         self.options = options
@@ -119,7 +129,9 @@ class _Conductor:
             self._is_walked = is_walked(policy)
         phases = None if self._is_walked else self._make_policy(()).phases
         engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
-        self.executor = Executor(self.identities, options, property_columns(self.tasks), engines)
+        self.history = History(self.using, options, self.tasks, _dotted(policy), command)
+        properties = property_columns(self.tasks)
+        self.executor = Executor(self.identities, options, properties, engines, self.history.recorder)
         self.run = Run(self.tasks, self.executor, options, self.using, phases or (), progress)
         self.error = ""
         self._was_committed = False
@@ -130,9 +142,18 @@ class _Conductor:
 
     def conduct(self) -> Report:
         """Run, commit or roll back, and say what happened."""
+        self.history.begin()
+        try:
+            with self._locked(inside=False):
+                return self._conduct()
+        except Locked as error:
+            self.history.abandon(str(error))
+            raise
+
+    def _conduct(self) -> Report:
         is_committed = False
         try:
-            with self._transaction():
+            with self._transaction(), self._locked(inside=True):
                 if connections[self.using].in_atomic_block:
                     transaction.on_commit(self._note_commit, using=self.using)
                 self._create_systems()
@@ -140,9 +161,12 @@ class _Conductor:
                 self.run.close_accounts()
                 if self._must_roll_back():
                     raise Aborted
+                self.history.finish(self._report(True))
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
+        except Locked:
+            raise
         except NsyncError as error:
             self.error = str(error)
         except DatabaseError as error:
@@ -150,16 +174,37 @@ class _Conductor:
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
+            self.history.abandon("interrupted")
             raise
         except Exception as error:
             if not self._was_committed:
+                self.history.abandon(f"{type(error).__name__}: {error}")
                 raise
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
+        return self._end(is_committed)
+
+    def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
+        """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
+        is_one = self.options.dry_run or self.options.as_transaction or self._is_walked
+        if inside is not (is_one and connections[self.using].vendor == "postgresql"):
+            return nullcontext()
+        models = [task.model for task in self.tasks]
+        run = None if self.history.run is None else self.history.run.pk
+        return locked(models, self.using, run=run, wait=self.options.wait, in_transaction=inside)
+
+    def _end(self, is_committed: bool) -> Report:
+        """Close the accounts of a run whose transaction is over."""
         if not is_committed:
             ContentType.objects.clear_cache()  # types first seen in this run are gone with its transaction
         self.run.close_accounts()
-        return self._report(is_committed)
+        report = self._report(is_committed)
+        if not is_committed:
+            try:
+                self.history.finish(report)
+            except DatabaseError as error:
+                self.history.abandon(str(error))
+        return report
 
     def _note_commit(self) -> None:
         """Runs before the hooks of the project, one of which may raise."""
@@ -172,7 +217,9 @@ class _Conductor:
             systems = ExternalSystem._base_manager.using(self.using)
             if self.options.dry_run and not systems.filter(name=name).exists():
                 systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
-            system, _ = systems.get_or_create(name=name, defaults={"description": name})
+            system, is_new = systems.get_or_create(name=name, defaults={"description": name})
+            if is_new and self.executor.recorder is not None:
+                self.executor.recorder.take([_new_system(system)])
             if system.name != name:  # MariaDB and MySQL fold case in a unique column
                 raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
 
@@ -214,19 +261,20 @@ class _Conductor:
         except (Stop, NsyncError, DatabaseError):  # of the run, which goes through the policy
             raise
         except Exception as error:
-            name = f"{self.policy.__module__}.{getattr(self.policy, '__qualname__', self.policy)}"
-            message = f"the policy {name} {what} {type(error).__name__}{': ' if str(error) else ''}{error}"
+            message = (
+                f"the policy {_dotted(self.policy)} {what} {type(error).__name__}{': ' if str(error) else ''}{error}"
+            )
             logger.exception(message)
             raise ConfigError(message) from error
 
     def _transaction(self) -> AbstractContextManager[Any]:
         """Give the transaction around the run (rule T3), and the policy's own boundary inside it."""
-        stack = ExitStack()
-        if self.options.dry_run or self.options.as_transaction or self._is_walked:
-            stack.enter_context(TransactionSyncPolicy(SyncPolicy()).boundary(self.using))
-        if not self._is_walked:
-            stack.enter_context(self._make_policy(()).boundary(self.using))
-        return stack
+        with ExitStack() as stack:
+            if self.options.dry_run or self.options.as_transaction or self._is_walked:
+                stack.enter_context(TransactionSyncPolicy(SyncPolicy()).boundary(self.using))
+            if not self._is_walked:
+                stack.enter_context(self._make_policy(()).boundary(self.using))
+            return stack.pop_all()
 
     def _must_roll_back(self) -> bool:
         if self.options.dry_run:
@@ -289,6 +337,16 @@ class _Conductor:
             return ()
         reasons = (unforeseen(task.decoder.layout) for task in self.tasks)
         return tuple(dict.fromkeys(chain.from_iterable(reasons)))
+
+
+def _new_system(system: ExternalSystem) -> WrittenRows:
+    names = tuple(field.attname for field in system._meta.concrete_fields)
+    values = [[getattr(system, name)] for name in names]
+    return WrittenRows(ChangeKind.INSERT, ExternalSystem, names, [system.pk], (), values, -1, [0])
+
+
+def _dotted(policy: Policy) -> str:
+    return f"{policy.__module__}.{getattr(policy, '__qualname__', policy)}"
 
 
 def database_error(error: Exception, cure: str = "") -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.exceptions import FieldDoesNotExist
 
 T = TypeVar("T")
 
@@ -30,8 +32,29 @@ class Settings:
     NEVER_WRITE = Setting[Sequence[str]](())
     """Fields that no file may write, match or follow, as ``app.Model.field`` (rule S1)."""
 
+    RECORD = Setting[str]("changes")
+    """How much is kept of each run: ``changes``, ``rows`` or ``summary``."""
+
+    REDACT = Setting[Sequence[str]](())
+    """Fields whose values are never kept in the history, as ``app.Model.field``."""
+
 
 settings = Settings()
+
+
+def hidden_columns() -> dict[str, frozenset[str]]:
+    """Give the columns of ``REDACT`` by the label of their model, by attname; what names nothing is left out."""
+    found: dict[str, set[str]] = {}
+    for entry in settings.REDACT:
+        label, _, name = entry.rpartition(".")
+        try:
+            model = apps.get_model(label)
+            field = model._meta.get_field(name)
+        except (LookupError, FieldDoesNotExist, ValueError):
+            continue
+        if getattr(field, "concrete", False) and not field.many_to_many:
+            found.setdefault(field.model._meta.label, set()).add(str(getattr(field, "attname", name)))
+    return {label: frozenset(names) for label, names in found.items()}
 
 
 def known_keys() -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ from django.db.models import Model
 from nsync.accounts import Accounts
 from nsync.actions import Action
 from nsync.apply.base import Changed, Writer, Written, row_writer
-from nsync.changes import ObjectId
+from nsync.apply.snapshots import Snapshot
+from nsync.changes import Change, New, ObjectId
 from nsync.engines import ROW_BY_ROW, Engine
 from nsync.errors import Problem, RowError
 from nsync.identities import Identities
@@ -19,6 +22,7 @@ from nsync.options import SyncOptions
 from nsync.plan.resolve import Answers, Resolver
 from nsync.plan.rowplan import Plan, Wait
 from nsync.plan.state import State, Unanswered
+from nsync.recording import Recorder
 from nsync.steps import RowStep, Step
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ class Executor:
         options: What the run was asked to do.
         properties: Concrete model → names of its property columns.
         engines: Of each source, in order.
+        recorder: Is told what is written, if anybody is.
     """
 
     def __init__(
@@ -51,9 +56,11 @@ class Executor:
         options: SyncOptions,
         properties: Mapping[type[Model], tuple[str, ...]],
         engines: Sequence[Engine] = (ROW_BY_ROW,),
+        recorder: Recorder | None = None,
     ) -> None:
         self.options = options
         self.engines = engines
+        self.recorder = recorder
         self.accounts = Accounts(options, len(engines))
         self.resolver = Resolver(identities, properties)
         self._identities = identities
@@ -76,7 +83,7 @@ class Executor:
         if self.accounts.is_out(first.place):
             return None
         step = RowStep(self.accounts, first.place, first.row, actions)
-        self._run_alone(step)
+        self.alone(step)
         return step.result
 
     def run(
@@ -101,8 +108,17 @@ class Executor:
                 if step.is_idle:
                     step.idle()
                 else:
-                    self._run_alone(step)
+                    self.alone(step)
                 tell()
+
+    def end_batch(self, *, is_kept: bool) -> None:
+        """Record what was written and is still held in memory, before it is committed; or forget it."""
+        if self.recorder is None:
+            return
+        if is_kept:
+            self.recorder.flush()
+        else:
+            self.recorder.discard()
 
     def _is_disturbed(self) -> bool:
         return self.watch is not None and self.watch.is_disturbed
@@ -115,57 +131,107 @@ class Executor:
             if engine.writes_bulk:
                 from nsync.apply.bulk import BulkWriter
 
-                writer = BulkWriter(self._identities)
+                writer = BulkWriter(self._identities, self.recorder)
             size = self.options.batch_size
-            self._batches[engine] = Batches(self.resolver, self._run_alone, writer, size, lambda: self.watch)
+            self._batches[engine] = Batches(self.resolver, self, writer, size)
         return self._batches[engine]
 
     def _writer_of(self, step: Step) -> Writer:
         """Give the writer for one row: what the model's own code sees must not depend on its neighbours."""
         is_raw = self.options.dry_run or self.engines[step.place.source].writes_bulk
         if is_raw not in self._writers:
-            self._writers[is_raw] = row_writer(self._identities, self.options, is_raw=is_raw)
+            self._writers[is_raw] = row_writer(self._identities, self.options, self.recorder, is_raw=is_raw)
         return self._writers[is_raw]
 
-    def _run_alone(self, step: Step, plan: Plan | None = None) -> bool:
+    def alone(self, step: Step, plan: Plan | None = None) -> None:
+        """Plan, unless it is planned, and write one step, and let it keep account of that."""
+        with self._judging() as done:
+            done += self._accounted(step, partial(self._plan_and_write, step.plan, self._writer_of(step), plan))
+
+    def as_planned(self, step: Step, plan: Plan, keys: dict[New, object]) -> bool:
         """
-        Plan, unless it is planned, and write one step, and let it keep account of that.
+        Write one step, and let it keep account of that; `recorded` records it.
+
+        Args:
+            step: The step.
+            plan: Its plan.
+            keys: Is given the primary keys of objects that are created.
 
         Returns:
-            Whether the plan given was written, and nothing besides that a watch has seen.
+            Whether it was written, and nothing besides that a watch has seen.
+
+        Raises:
+            Changed: Somebody else changed the object in between. Nothing was done.
         """
-        done = None
+
+        def write() -> tuple[Plan, Written]:
+            written = self._write(plan, self._writer_of(step), records=False)
+            keys.update(written.keys)
+            return plan, written
+
+        with self._judging() as done:
+            done += self._accounted(step, write)
+        return bool(done) and not self._is_disturbed()
+
+    @contextmanager
+    def recorded(self, changes: Sequence[Change]) -> Iterator[dict[New, object]]:
+        """
+        Record what is written `as_planned`; gives where primary keys are collected.
+
+        Args:
+            changes: All that may be written.
+        """
+        snapshot = None if self.recorder is None else Snapshot(changes, self._identities)
+        keys: dict[New, object] = {}
+        yield keys
+        if self.recorder is not None and snapshot is not None:
+            self.recorder.take(snapshot.compare(keys))
+
+    @contextmanager
+    def _judging(self) -> Iterator[list[Plan]]:
+        """Have the watch compare what is written with the plan that was; none: it is undone."""
+        done: list[Plan] = []
         try:
-            done, written = self._plan_and_write(step.plan, self._writer_of(step), plan)
+            yield done
+        finally:
+            if self.watch is not None and not done:
+                self.watch.forget()
+            elif self.watch is not None:
+                self.watch.judge(done[0].changes)
+
+    def _accounted(self, step: Step, write: Callable[[], tuple[Plan, Written]]) -> list[Plan]:
+        """Let a step keep account of how it ended; give the plan that was written, if one was."""
+        try:
+            plan, written = write()
         except RowError as error:
             step.failed(error)
         except Wait as wait:
             step.waits(wait)
         else:
-            step.applied(done, written)
-        finally:
-            if self.watch is not None and done is None:
-                self.watch.forget()  # it is undone
-            elif self.watch is not None and done is not None:
-                self.watch.judge(done.changes)
-        return done is not None and done is plan and not self._is_disturbed()
+            step.applied(plan, written)
+            return [plan]
+        return []
 
     def _plan_and_write(self, plan_it: PlanIt, writer: Writer, plan: Plan | None) -> tuple[Plan, Written]:
         """Plan and write, again if somebody else changed the object in between (rule T8)."""
         for _ in range(_ATTEMPTS):
             if plan is None:
                 plan = self._plan(plan_it)
-            if not plan.changes:
-                return plan, Written({}, ())
             try:
-                return plan, writer.write(plan.changes)
+                return plan, self._write(plan, writer)
             except Changed:
                 plan = None
-            except RowError as error:
-                if plan.blocker is not None and error.problems[0].code == "unique":
-                    raise Wait(error.problems[0], blocker=plan.blocker) from None
-                raise
         raise RowError(Problem("refused", "others keep changing the object while it is synced; run again"))
+
+    def _write(self, plan: Plan, writer: Writer, *, records: bool = True) -> Written:
+        if not plan.changes:
+            return Written({}, ())
+        try:
+            return writer.write(plan.changes, records=records)
+        except RowError as error:
+            if plan.blocker is not None and error.problems[0].code == "unique":
+                raise Wait(error.problems[0], blocker=plan.blocker) from None
+            raise
 
     def _plan(self, plan_it: PlanIt) -> Plan:
         """Plan, asking the database whenever the planner lacks an answer."""

@@ -32,6 +32,8 @@ _PLAIN_CLASSES = (
     models.DecimalField,
     models.FloatField,
 )
+# Where the functions come from that give defaults without a look at the database: uuid4, now, dict …
+_HARMLESS = frozenset({"builtins", "collections", "datetime", "decimal", "django", "random", "secrets", "time", "uuid"})
 _DIGITS = 15  # SQLite keeps decimals as floating point numbers, which have so many
 _TEXT_CLASSES = (models.CharField, models.TextField, models.FileField, models.FilePathField)
 _TEXT_TYPES = frozenset({"CharField", "FileField", "FilePathField", "SlugField", "TextField"})
@@ -120,6 +122,28 @@ def is_stamped(field: Any) -> bool:
 def is_refilled(field: Any) -> bool:
     """Whether each later save fills the field again, as ``auto_now`` does (rule A7)."""
     return fills_itself(field) and not field.primary_key and not getattr(field, "auto_now_add", False)
+
+
+@cache
+def has_computed_default(field: Any) -> bool:
+    """Whether code of the project gives the field's default: it may look at the database."""
+    return callable(field.default) and _home(field.default).partition(".")[0] not in _HARMLESS
+
+
+@cache
+def computed_defaults(model: type[models.Model]) -> tuple[str, ...]:
+    """Give the columns whose default code of the project computes, by attname."""
+    return tuple(field.attname for field in model._meta.concrete_fields if has_computed_default(field))
+
+
+def _home(function: Any) -> str:
+    """Give the module that a function comes from; of a method of a built-in type, that of the type."""
+    function = getattr(function, "func", function)  # of a partial, what it calls
+    module = getattr(function, "__module__", None)
+    owner = getattr(function, "__self__", None)
+    if module is None and owner is not None:
+        module = (owner if isinstance(owner, type) else type(owner)).__module__
+    return str(module or "")
 
 
 def is_empty(value: object) -> bool:

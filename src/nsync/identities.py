@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
@@ -43,6 +45,13 @@ class Identities:
     def content_type(self, model: type[Model]) -> int:
         """Give the primary key of the content type of a concrete model (rule I1)."""
         return int(ContentType.objects.db_manager(self.using).get_for_model(concrete_model(model)).pk)
+
+    def model(self, content_type: Any) -> type[Model] | None:
+        """Give the model of a content type, by its primary key; None if there is none any more."""
+        try:
+            return ContentType.objects.db_manager(self.using).get_for_id(content_type).model_class()
+        except (ContentType.DoesNotExist, TypeError, ValueError):
+            return None
 
     def known_content_type(self, model: type[Model]) -> int:
         """Give the primary key of a content type without making one; 0 if there is none: no mapping names it then."""

@@ -12,6 +12,7 @@ DateOrder = Literal["", "dmy", "mdy", "ymd"]
 OnDisplaced = Literal["delete", "keep", "error"]
 OnMissingReference = Literal["warn", "error"]
 OnError = Literal["rollback", "skip", "stop"]
+Record = Literal["", "changes", "rows", "summary"]
 Engine = Literal["auto", "columns", "bulk", "objects"]
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -20,6 +21,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "on_displaced": get_args(OnDisplaced),
     "on_error": get_args(OnError),
     "on_missing_reference": get_args(OnMissingReference),
+    "record": get_args(Record),
 }
 _PAIRS: Final = ("flag_map", "map", "set")
 _NUMBERS: Final = ("batch_size", "max_errors")
@@ -73,6 +75,8 @@ class SyncOptions:
     dry_run: bool = False
     engine: Engine = "auto"
     batch_size: int = 5_000  # rows planned and written together; committed together with as_transaction=False
+    record: Record = ""  # how much is kept of the run; "": as NSYNC["RECORD"] says
+    wait: float = 0  # seconds, for another run at one of the models to end
     database: str = ""  # "": where the router sends the mappings
 
     def __post_init__(self) -> None:
@@ -104,6 +108,8 @@ def _check_of(name: str, default: object) -> tuple[Callable[[Any], bool], str]:
         return lambda value: _is_row(value, _is_text), f'a tuple of text, such as {name}=("a", "b")'
     if isinstance(default, bool):
         return lambda value: isinstance(value, bool), "True or False"
+    if name == "wait":
+        return _is_time, "a number of seconds, not below 0"
     if name == "list_separator":
         return lambda value: _is_text(value) and bool(value), "text of at least one character, such as '|'"
     return _is_text, "text"
@@ -115,6 +121,10 @@ def _is_text(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _is_pair(value: object) -> bool:

@@ -160,7 +160,9 @@ class Run:
     def _by_columns(self, task: Task) -> ByColumns:
         if task not in self._columns:
             executor = self.executor
-            self._columns[task] = ByColumns(task.number, task.decoder, executor.resolver, executor.accounts)
+            self._columns[task] = ByColumns(
+                task.number, task.decoder, executor.resolver, executor.accounts, executor.recorder
+            )
         return self._columns[task]
 
     def _proofs_of(self, task: Task) -> Proofs:
@@ -324,14 +326,22 @@ class _BatchBoundary:
         self._atomic.__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        run = self._run
-        if error[0] is None and run.executor.accounts.failed > self._failed and run.options.on_error != "skip":
-            aborted = Aborted()
-            self._atomic.__exit__(Aborted, aborted, None)
-            raise aborted
+        try:
+            self._end(is_kept=error[0] is None)
+        except BaseException as ended:
+            self._atomic.__exit__(type(ended), ended, ended.__traceback__)
+            raise
         self._atomic.__exit__(*error)
         if error[0] is None and (last := self._last()):
-            run.last_committed = last
+            self._run.last_committed = last
+
+    def _end(self, *, is_kept: bool) -> None:
+        """Record what was written, before it is committed; raises Aborted if it must not be."""
+        executor = self._run.executor
+        is_refused = executor.accounts.failed > self._failed and self._run.options.on_error != "skip"
+        executor.end_batch(is_kept=is_kept and not is_refused)
+        if is_kept and is_refused:
+            raise Aborted
 
 
 def _last_line(source: Source, batch: RowBatch, told: _Told) -> str:

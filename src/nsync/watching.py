@@ -14,16 +14,17 @@ from django.db.models import Model
 
 from nsync.changes import Change, ChangeKind, New
 from nsync.fields import field_of, prepared
-from nsync.models import ExternalKeyMapping
+from nsync.models import ExternalKeyMapping, RecordedChange, RowOutcome, Run
 
+_HISTORY = frozenset({RecordedChange, RowOutcome, Run})
 _NAME = r'("[^"]+"|`[^`]+`)'
 _HARMLESS = re.compile(
-    r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |(COUNT|MAX|MIN|SUM|AVG)\()|BEGIN|((RELEASE|ROLLBACK TO) )?SAVEPOINT )[^;]*'
+    r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |(COUNT|MAX|MIN|SUM|AVG)\()|BEGIN|(RELEASE )?SAVEPOINT )[^;]*'
     r"|SET CONSTRAINTS ALL (IMMEDIATE|DEFERRED)(; SET CONSTRAINTS ALL DEFERRED)?"
 )
 _INSERT = re.compile(rf"INSERT INTO {_NAME} \(([^()]*)\) VALUES \((%s(?:, %s)*)\)( RETURNING [^;]*)?")
 _UPDATE = re.compile(rf"UPDATE {_NAME} SET (.*) WHERE (\S+) = %s", re.DOTALL)
-_SETTING = re.compile(rf"{_NAME} = %s")
+_SETTING = re.compile(rf"{_NAME} = (%s|NULL)")
 
 
 class Written(NamedTuple):
@@ -59,6 +60,7 @@ class Watch:
         self, using: str, model: type[Model], match: Sequence[str], others: Iterable[type[Model]], *, commits: bool
     ) -> None:
         self.is_disturbed = False
+        self._was_disturbed = False  # before the row that is being written
         self.is_on = False
         self._commits = commits
         self._connection = connections[using]
@@ -70,6 +72,8 @@ class Watch:
         self._table = model._meta.db_table
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._maps = f"INSERT INTO {mappings} "
+        records = self._connection.ops.quote_name(RecordedChange._meta.db_table)
+        self._record = f"INSERT INTO {records} "
         # Not views, which may write anywhere.
         self._elsewhere = {other._meta.db_table for other in every if other._meta.managed} - near
         self._seen: list[Written] = []
@@ -87,17 +91,22 @@ class Watch:
 
     def start_anew(self) -> None:
         """What was done until now is known: only what follows can disturb."""
+        self.is_disturbed = self._was_disturbed = False
         self.forget()
-        self.is_disturbed = False
 
     def forget(self) -> None:
-        """What was written since the last time is undone."""
+        """What was done since the last time is undone."""
         self._seen, self._mapped = [], 0
+        self.is_disturbed = self._was_disturbed
 
     def judge(self, changes: Sequence[Change] = ()) -> None:
         """Compare what was written since the last time with what was planned; more or other than that disturbs."""
         seen, mapped = self._seen, self._mapped
-        self.forget()
+        self._seen, self._mapped = [], 0
+        self._compare(seen, mapped, changes)
+        self._was_disturbed = self.is_disturbed
+
+    def _compare(self, seen: Sequence[Written], mapped: int, changes: Sequence[Change]) -> None:
         if self._commits and self._connection.run_on_commit:
             self.is_disturbed = True
         if self.is_disturbed or not (seen or mapped or changes):
@@ -116,10 +125,22 @@ class Watch:
     def _see(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         if not self.is_disturbed:
             self._note(sql if isinstance(sql, str) else "", params, many)
-        return execute(sql, params, many, context)
+        try:
+            return execute(sql, params, many, context)
+        except BaseException:
+            self._doubt()
+            raise
+
+    def _doubt(self) -> None:
+        """What a row has written may be undone without its end: its own code caught what the database refused."""
+        if self._seen or self._mapped:
+            self.is_disturbed = True
 
     def _note(self, sql: str, params: Any, many: bool) -> None:
-        if _HARMLESS.fullmatch(sql):
+        if _HARMLESS.fullmatch(sql) or sql.startswith(self._record):
+            return
+        if sql.startswith("ROLLBACK TO SAVEPOINT "):
+            self._doubt()
             return
         if sql.startswith(self._maps):
             self._mapped += 1
@@ -153,6 +174,8 @@ class Watch:
 
 def _is_near(model: type[Model], own: Sequence[type[Model]]) -> bool:
     """Whether rows of a model are part of what rows of the source mean: parts by inheritance, mappings and systems."""
+    if model in _HISTORY:
+        return False
     return model._meta.app_label in ("nsync", "contenttypes") or any(
         issubclass(model, one) or issubclass(one, model) for one in own
     )
@@ -168,11 +191,12 @@ def _parsed(sql: str, params: Any) -> Written | None:
             return None
         return Written(ChangeKind.INSERT, insert[1][1:-1], dict(zip(columns, params, strict=True)), "", None)
     if update := _UPDATE.fullmatch(sql):
-        columns = [name[1:-1] for name in _SETTING.findall(update[2])]
-        is_plain = ", ".join(f"{update[1][0]}{name}{update[1][-1]} = %s" for name in columns) == update[2]
-        if not is_plain or len(columns) + 1 != len(params):
+        settings = _SETTING.findall(update[2])
+        is_plain = ", ".join(f"{name} = {value}" for name, value in settings) == update[2]
+        if not is_plain or sum(value == "%s" for _, value in settings) + 1 != len(params):
             return None
         key = update[3].rpartition(".")[2][1:-1]
-        values = dict(zip(columns, params[:-1], strict=True))
+        given = iter(params)
+        values = {name[1:-1]: next(given) if value == "%s" else None for name, value in settings}
         return Written(ChangeKind.UPDATE, update[1][1:-1], values, key, params[-1])
     return None

@@ -59,5 +59,6 @@ def row(cells: Mapping[str, str]) -> str:
 
 
 def written(queries: CaptureQueriesContext) -> list[str]:
-    """Give the queries that wrote something."""
-    return [query["sql"] for query in queries.captured_queries if query["sql"].lstrip().startswith(_WRITING)]
+    """Give the queries that wrote something, other than that there was a run."""
+    writing = [query["sql"] for query in queries.captured_queries if query["sql"].lstrip().startswith(_WRITING)]
+    return [sql for sql in writing if "nsync_run" not in sql]

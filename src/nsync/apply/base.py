@@ -9,12 +9,10 @@ from django.db.models import CASCADE, Model, signals
 
 from nsync.actions import Relation
 from nsync.changes import Change, New
-from nsync.fields import fills_itself, is_stamped
+from nsync.fields import fills_itself, has_computed_default, is_stamped
 from nsync.identities import Identities
 from nsync.options import SyncOptions
-
-# Where the functions come from that give defaults without a look at the database: uuid4, now, dict …
-_HARMLESS = frozenset({"builtins", "collections", "datetime", "decimal", "django", "random", "secrets", "time", "uuid"})
+from nsync.recording import Recorder
 
 
 class Changed(Exception):
@@ -33,9 +31,13 @@ class Writer(Protocol):
 
     name: str  # as the report calls it
 
-    def write(self, changes: Sequence[Change]) -> Written:
+    def write(self, changes: Sequence[Change], *, records: bool = True) -> Written:
         """
         Write, inside a savepoint of its own.
+
+        Args:
+            changes: Of one row, in order.
+            records: Whether the recorder, if there is one, is told; else somebody else tells it.
 
         Raises:
             RowError: The database or the model's own code refuses a change; nothing was written.
@@ -45,23 +47,26 @@ class Writer(Protocol):
         ...
 
 
-def row_writer(identities: Identities, options: SyncOptions, *, is_raw: bool) -> Writer:
+def row_writer(
+    identities: Identities, options: SyncOptions, recorder: Recorder | None = None, *, is_raw: bool
+) -> Writer:
     """
     Give the writer of single rows.
 
     Args:
         identities: Knows the database.
         options: Of the run.
+        recorder: Is told what was written, if anybody is.
         is_raw: No ``save()``, no signals: in a dry run, which writes and rolls back (rule O4), and among rows that
             are written in bulk.
     """
     if is_raw:
         from nsync.apply.raw import RawWriter
 
-        return RawWriter(identities, options)
+        return RawWriter(identities, options, recorder)
     from nsync.apply.objects import ObjectWriter
 
-    return ObjectWriter(identities, options)
+    return ObjectWriter(identities, options, recorder)
 
 
 def blockers(model: type[Model]) -> list[str]:
@@ -90,23 +95,9 @@ def fillers(model: type[Model], given: Collection[str]) -> list[str]:
         name = f"{model._meta.label}.{field.name}"
         if fills_itself(field) and not is_stamped(field):
             found.append(f"{name} has a pre_save() of its own")
-        elif field.attname not in given and _is_computed(field.default):
+        elif field.attname not in given and has_computed_default(field):
             found.append(f"{name} has a default that the project computes")
     return found
-
-
-def _is_computed(default: Any) -> bool:
-    return callable(default) and _home(default).partition(".")[0] not in _HARMLESS
-
-
-def _home(function: Any) -> str:
-    """Give the module that a function comes from; of a method of a built-in type, that of the type."""
-    function = getattr(function, "func", function)  # of a partial, what it calls
-    module = getattr(function, "__module__", None)
-    owner = getattr(function, "__self__", None)
-    if module is None and owner is not None:
-        module = (owner if isinstance(owner, type) else type(owner)).__module__
-    return str(module or "")
 
 
 def related_blockers(relation: Relation) -> list[str]:

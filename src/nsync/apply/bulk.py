@@ -15,12 +15,14 @@ from nsync.apply.inserting import insert_objects, insert_rows
 from nsync.apply.mappings import delete_mappings, write_mappings
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete, remove_objects
+from nsync.apply.snapshots import Snapshot
 from nsync.apply.statements import OnConflict
 from nsync.apply.updating import update_objects
 from nsync.changes import Change, New, ObjectId
 from nsync.equality import is_as_planned
 from nsync.fields import attnames
 from nsync.identities import Identities
+from nsync.recording import Recorder
 from nsync.rowsin import RowsIn, slices
 
 
@@ -33,6 +35,7 @@ class BulkWriter:
 
     Args:
         identities: Knows the database.
+        recorder: Is told what was written, if anybody is; that costs the queries of a `Snapshot`.
 
     Queries, for any number of rows (up to what a statement can take): a savepoint; one for each model and generation
     of new objects; one for each model whose objects change, to lock and read them again where the database has
@@ -42,9 +45,10 @@ class BulkWriter:
 
     name = "bulk"
 
-    def __init__(self, identities: Identities) -> None:
+    def __init__(self, identities: Identities, recorder: Recorder | None = None) -> None:
         self.using = identities.using
         self._identities = identities
+        self._recorder = recorder
 
     def write(self, changes: Sequence[Change], seen: Callable[[ObjectId], Values]) -> Written:
         """
@@ -58,8 +62,12 @@ class BulkWriter:
         keys: dict[New, object] = {}
         with all_or_nothing(self._identities):
             self._lock({target: seen(target) for target in folded.present})
+            snapshot = None if self._recorder is None else Snapshot(changes, self._identities)
             self._write(folded, keys)
             check_deferred(changes, self.using)
+            written = snapshot.compare(keys) if snapshot else ()
+        if self._recorder is not None:
+            self._recorder.take(written)
         return Written(keys, tuple(changes))
 
     def _write(self, folded: Folded, keys: dict[New, object]) -> None:

@@ -18,12 +18,14 @@ from nsync.apply.inserting import new_instance
 from nsync.apply.mappings import write_mappings
 from nsync.apply.refusals import refusal
 from nsync.apply.sequences import move_sequence
+from nsync.apply.snapshots import Snapshot
 from nsync.changes import Change, ChangeKind, New, ObjectId
 from nsync.equality import is_as_planned
 from nsync.errors import NsyncError, Problem, RowError
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.options import SyncOptions
+from nsync.recording import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -32,28 +34,37 @@ class RowWriter(ABC):
     """
     Writes the changes of one row; subclasses say how objects are inserted, updated, deleted and related.
 
+    Args:
+        identities: Knows the database.
+        options: Of the run.
+        recorder: Is told what was written, if anybody is; that costs the queries of a `Snapshot`.
+
     Queries: a savepoint, one to read each changed object again, and one or more per change.
     """
 
     name = ""
 
-    def __init__(self, identities: Identities, options: SyncOptions) -> None:
+    def __init__(self, identities: Identities, options: SyncOptions, recorder: Recorder | None = None) -> None:
         self.using = identities.using
         self.options = options
+        self._recorder = recorder
         self._identities = identities
         self._keys: dict[New, object] = {}
         self._instances: dict[ObjectId, Model] = {}
         self._made: list[Change] = []
 
-    def write(self, changes: Sequence[Change]) -> Written:
+    def write(self, changes: Sequence[Change], *, records: bool = True) -> Written:
         """Write the changes of one row, all of them or none; see `nsync.apply.base.Writer`."""
         self._keys, self._instances, self._made = {}, {}, []
         change = None
+        recorder = self._recorder if records else None
         try:
             with transaction.atomic(using=self.using):
+                snapshot = None if recorder is None else Snapshot(changes, self._identities)
                 for change in changes:
                     self._write_one(change)
                 check_deferred(changes, self.using)
+                written = snapshot.compare(self._keys) if snapshot else ()
         except (NsyncError, Changed):
             raise
         except DatabaseError as error:
@@ -62,6 +73,8 @@ class RowWriter(ABC):
             logger.debug("refused by the model's own code", exc_info=True)
             message = f"the model's own code refuses it: {type(error).__name__}: {error}"
             raise RowError(Problem("refused", message)) from error
+        if recorder is not None:
+            recorder.take(written)
         return Written(self._keys, tuple(self._made))
 
     def _write_one(self, change: Change) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,6 +99,12 @@ def _fold_update(folded: Folded, change: Change) -> None:
 
 
 def _fold_pairs(folded: Folded, change: Change) -> None:
+    for between, pair in pairs_of(change):
+        folded.pairs.setdefault(between, {})[pair] = change.kind is ChangeKind.RELATE
+
+
+def pairs_of(change: Change) -> Iterator[tuple[Between, tuple[object, object]]]:
+    """Give the rows of a many-to-many relation that a change adds or removes."""
     relation: Relation | None = change.relation
     assert relation is not None  # every RELATE and UNRELATE carries one
     assert relation.through is not None  # and it is many-to-many
@@ -109,8 +115,7 @@ def _fold_pairs(folded: Folded, change: Change) -> None:
         ends = [(own, other), (other, own)] if is_symmetrical else [(own, other)]
         for pair in ends:
             ordered = sorted(zip(columns, pair, strict=True), key=lambda end: end[0])
-            between = Between(relation.through, ordered[0][0], ordered[1][0])
-            folded.pairs.setdefault(between, {})[ordered[0][1], ordered[1][1]] = change.kind is ChangeKind.RELATE
+            yield Between(relation.through, ordered[0][0], ordered[1][0]), (ordered[0][1], ordered[1][1])
 
 
 def known(value: object, keys: Keys) -> object:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from nsync.apply.fold import Named
 from nsync.apply.inserting import insert_rows
@@ -71,15 +72,20 @@ def delete_mappings_with(pks: Sequence[object], identities: Identities) -> None:
         raw_delete(rows, identities.using)
 
 
+def mappings_of(model: type[Model], pks: Sequence[object], identities: Identities) -> Iterator[QuerySet[Any]]:
+    """Give the mappings of objects, of any system, in as many querysets as there must be."""
+    field = ExternalKeyMapping._meta.get_field("object_id")
+    mappings = ExternalKeyMapping._base_manager.using(identities.using).filter(
+        content_type_id=identities.known_content_type(model)
+    )
+    for part in slices([list(map(str, pks))], [field], identities.using):
+        yield mappings.filter(RowsIn(["object_id"], [field], part))
+
+
 def are_mapped(model: type[Model], pks: Sequence[object], identities: Identities) -> bool:
     """
     Whether a key of any system means one of the objects.
 
     Queries: one.
     """
-    field = ExternalKeyMapping._meta.get_field("object_id")
-    mappings = ExternalKeyMapping._base_manager.using(identities.using).filter(
-        content_type_id=identities.content_type(model)
-    )
-    parts = slices([list(map(str, pks))], [field], identities.using)
-    return any(mappings.filter(RowsIn(["object_id"], [field], part)).exists() for part in parts)
+    return any(rows.exists() for rows in mappings_of(model, pks, identities))

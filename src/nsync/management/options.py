@@ -154,6 +154,13 @@ def _add_happenings(group: _ArgumentGroup) -> None:
         help="Rows planned and written together. Default: 5000.",
     )
     add("--database", default="", metavar="ALIAS", help="Database of the objects. Default: where the router says.")
+    add(
+        "--wait",
+        type=seconds,
+        default=DEFAULTS.wait,
+        metavar="SECONDS",
+        help="How long to wait for another run at one of the models to end. Default: not at all; it is exit code 6.",
+    )
 
 
 def _add_errors(group: _ArgumentGroup) -> None:
@@ -189,6 +196,14 @@ def _add_reporting(group: _ArgumentGroup) -> None:
         metavar="FILE",
         help="Write the failed rows to FILE, to be fixed and synced again. It always has a header row (leave out "
         "--header then). With several sources FILE is a folder.",
+    )
+    add(
+        "--record",
+        choices=[choice for choice in CHOICES["record"] if choice],
+        default=DEFAULTS.record,
+        help="What the history keeps of the run: summary is its figures; rows adds the rows that are not plain "
+        "success; changes adds every change, so that syncundo can take it back. Default: what the settings say, or "
+        "changes.",
     )
     text = "Show how far the run has come; on a terminal as a bar, after pip install 'django-nsync[progress]'."
     _add_switch(group, "progress", True, f"{text} Default: yes.")
@@ -230,6 +245,13 @@ def number(text: str) -> int:
     if not re.fullmatch("[0-9]+", text, re.ASCII) or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a time to wait."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return float(text)
 
 
 def separator(text: str) -> str:
@@ -286,6 +308,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "allow_columns": _each(str.strip),
     "list_separator": lambda given: separator(str(given)),
     "batch_size": lambda given: number(str(given)),
+    "wait": lambda given: seconds(str(given)),
     "max_errors": lambda given: None if given is None else number(str(given)),
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
+import sys
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
 from nsync.errors import NsyncError
+from nsync.locks import Locked
 from nsync.management.options import add_common_options, load_policy, to_sync_options
 from nsync.management.progress import choose_display
 from nsync.opening import Input
@@ -28,14 +31,16 @@ from nsync.record.report import Report
 from nsync.record.text import headline, plain, rows_told, summary
 
 WOULD_WRITE: Final = 5
+LOCKED: Final = 6
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
 _EXIT_CODES: Final = (
     "Exit codes: 0 applied, or a clean dry run; 1 stopped by an error, nothing committed; 2 the command line cannot be "
     "understood; 3 applied, but rows failed, or the run ended early after batches were committed; 5 --dry-run --check "
-    "would write something; 130 ended by Ctrl-C; 143 ended by SIGTERM. call_command() raises CommandError for 1 and "
-    "2, KeyboardInterrupt for 130, and SystemExit for the others; from code, nsync.sync() gives a report instead."
+    "would write something; 6 another run has one of the models; 130 ended by Ctrl-C; 143 ended by SIGTERM. "
+    "call_command() raises CommandError for 1, 2 and 6, KeyboardInterrupt for 130, and SystemExit for the others; from "
+    "code, nsync.sync() gives a report instead."
 )
 
 
@@ -80,7 +85,8 @@ class SyncCommand(BaseCommand):
             policy = load_policy(given["policy"]) if given["policy"] else self.default_policy(given)
             report = self._run(inputs, options, policy, given)
         except NsyncError as error:
-            raise CommandError(plain(str(error), _LONGEST_ERROR)) from error
+            code = LOCKED if isinstance(error, Locked) else 1
+            raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
         except DatabaseOrDriverError as error:
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
         trouble, filled = self._write_files(report, report_file, rejects)
@@ -92,7 +98,7 @@ class SyncCommand(BaseCommand):
         shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
         traces = _tracebacks() if given["traceback"] else nullcontext()
         with self._ended_by_ctrl_c(), self._ended_by_sigterm(), traces, shown as display:
-            return sync_all(inputs, options=options, policy=policy, progress=display)
+            return sync_all(inputs, options=options, policy=policy, progress=display, command=command_line(self))
 
     @contextmanager
     def _ended_by_sigterm(self) -> Iterator[None]:
@@ -203,6 +209,12 @@ class SyncCommand(BaseCommand):
         column = f" [{problem.column}]" if problem.column else ""
         place = f"{report.sources[entry.source].name}:{entry.line}{column}"
         return plain(f"{headline(report).removesuffix('.')}. The first: {place}: {problem.message}", _LONGEST_ERROR)
+
+
+def command_line(command: Any) -> str:
+    """Give the command line, for the history; "" if code calls the command."""
+    is_ours = getattr(command, "_called_from_command_line", False)  # Django sets it where it reads the line
+    return shlex.join(sys.argv) if is_ours else ""
 
 
 def _ending(by: str, error: BaseException) -> str:

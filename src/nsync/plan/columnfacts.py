@@ -155,7 +155,7 @@ class ColumnFacts:
             is_plain = len(set(ids)) == len(ids) == len(self._holdable(self._model, pks))
             if not is_plain or list(map(str, pks)) != list(ids) or self._referred_to(pks):
                 return None
-            return RemovedAlone(mappings, pks)
+            return RemovedAlone(list(found), mappings, pks)
 
     def ask_of_removed(self, columns: Columns) -> RemovalFacts:
         """

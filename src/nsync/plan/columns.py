@@ -31,6 +31,7 @@ from nsync.fields import (
     empty_text,
     family,
     field_of,
+    has_computed_default,
     holds_null,
     is_empty,
     is_plain,
@@ -307,7 +308,7 @@ class _Rows:
         if KEPT not in column:
             return column
         get = self._absent[name]
-        if get is None or get() is LEAVE:
+        if get is None or has_computed_default(field_of(self.model, name)) or get() is LEAVE:
             self.peculiar.update(row for row in self.new if column[row] is KEPT)
             return column
         return [get() if value is KEPT else value for value in column]

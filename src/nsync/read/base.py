@@ -61,6 +61,9 @@ class Source(Protocol):
     def blocks(self) -> Iterator[Block]:
         """Read the rows in large pieces, from the first; raises Unfit where they must be read one by one."""
 
+    def digest(self) -> str:
+        """Give the SHA-256 of its bytes; "" while they are not all known. Raises SourceError."""
+
     def close(self) -> None:
         """Let go of files; the source cannot be read any more."""
 

@@ -21,7 +21,7 @@ from nsync.read.delimiter import (
     spell_delimiter,
 )
 from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
-from nsync.read.streams import Content
+from nsync.read.streams import Content, digest_of
 from nsync.read.undecodable import undecodable_byte
 from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
 
@@ -68,6 +68,10 @@ class CsvSource:
     def position(self) -> int:
         """Bytes read so far in the current pass, in steps of some kilobytes."""
         return self._stream.tell() if self._stream else self._position
+
+    def digest(self) -> str:
+        """Give the SHA-256 of its bytes; "" of a stream that was not read to its end. Raises SourceError."""
+        return digest_of(self._content)
 
     def close(self) -> None:
         """End the current pass and remove what was spooled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -190,6 +191,14 @@ class _SharedReader(io.RawIOBase):
 
     def tell(self) -> int:
         return self._offset
+
+
+def digest_of(content: Content) -> str:
+    """Give the SHA-256 of all bytes, in hexadecimal; "" of a stream that was not read to its end."""
+    if not content.size:
+        return ""
+    with content.open() as stream:
+        return hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
 
 
 def content_name(path: str | os.PathLike[str] | BinaryIO | TextIO) -> str:

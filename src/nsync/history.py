@@ -1,0 +1,244 @@
+"""History: what is kept of a run once it is over, and while it goes. Part of the conductor."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import islice
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from nsync.apply.inserting import insert_by_columns, insert_row
+from nsync.changes import ERROR_CODES
+from nsync.conf import hidden_columns, settings
+from nsync.errors import SourceError
+from nsync.fields import concrete_model, field_of
+from nsync.models import RowOutcome
+from nsync.models import Run as RunRecord
+from nsync.options import SyncOptions
+from nsync.record.journal import Insert, Journal
+from nsync.record.report import Report
+from nsync.recording import Recorder, WrittenRows
+from nsync.run import Task
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 5_000  # row outcomes that are inserted together
+_OUTCOME = ("run_id", "source", "line", "outcome", "code", "column", "value", "message")
+
+
+class History:
+    """
+    Keeps the record of one run: what was asked for, how it ended, and what it wrote.
+
+    Args:
+        using: Alias of the database.
+        options: Of the run; its `record` says how much is kept.
+        tasks: The sources.
+        policy: Its dotted name.
+        command: The command line; "" if code asked for the run.
+
+    Queries: two for the run; those of `nsync.record.journal.Journal`; one for every five thousand row outcomes.
+    """
+
+    def __init__(self, using: str, options: SyncOptions, tasks: Sequence[Task], policy: str, command: str) -> None:
+        self._using = using
+        self._options = options
+        self._tasks = tasks
+        self._policy = policy
+        self._command = command
+        self._hidden = hidden_columns()
+        self._mode = "" if options.dry_run else options.record or settings.RECORD
+        self._journal: Journal | None = None
+        self.run: RunRecord | None = None
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What writers tell what they write; None: nobody wants to know."""
+        return self if self._mode == "changes" else None
+
+    def begin(self) -> None:
+        """Say that the run has begun; before its transaction, so that this stays whatever becomes of it."""
+        if not self._mode:
+            return
+        self.run = start_run(
+            self._using,
+            command=self._command,
+            policy=self._policy[: _length("policy")],
+            system=", ".join(dict.fromkeys(task.system for task in self._tasks)),
+            model=", ".join(dict.fromkeys(task.model._meta.label for task in self._tasks)),
+            options=_differing(self._options),
+            recorded=self._mode,
+        )
+        self._journal = Journal(self.run.pk, insert_into(self._using), self._hidden)
+
+    def take(self, written: Sequence[WrittenRows]) -> None:
+        """Keep what was written; see `nsync.recording.Recorder`."""
+        assert self._journal is not None  # begin() comes first
+        self._journal.take(written)
+
+    def flush(self) -> None:
+        """Write what is held in memory."""
+        assert self._journal is not None  # as above
+        self._journal.flush()
+
+    def discard(self) -> None:
+        """Forget what is held in memory."""
+        assert self._journal is not None  # as above
+        self._journal.discard()
+
+    def finish(self, report: Report) -> None:
+        """
+        Say how the run ended: within its transaction if that is going to be committed.
+
+        Args:
+            report: What the run did, as far as it is known.
+        """
+        if self.run is None:
+            return
+        with transaction.atomic(using=self._using, savepoint=not report.committed):
+            if report.committed:
+                self.flush() if self.recorder else None
+            if self._mode != "summary":
+                self._keep_outcomes(report)
+            self._end(report.status, error=_clean(report.error), **self._figures(report))
+
+    def abandon(self, error: str) -> None:
+        """Say that the run ended without a report: by a signal, or by an error that nobody expected."""
+        if self.run is None:
+            return
+        try:
+            self._end(RunRecord.Status.FAILED, error=_clean(error))
+        except DatabaseError:  # the connection is gone; the next run says that this one has failed
+            logger.warning("the end of run %s could not be recorded", self.run.pk, exc_info=True)
+
+    def _end(self, status: str, **values: Any) -> None:
+        assert self.run is not None  # asked before
+        end_run(self.run.pk, self._using, status, **values)
+
+    def _figures(self, report: Report) -> dict[str, Any]:
+        return {
+            "sources": [
+                {
+                    "name": source.name,
+                    "size": source.size,
+                    "sha256": _digest(task),
+                    "rows": source.rows,
+                    "system": source.system,
+                    "model": source.target,
+                    "engine": source.engine,
+                    "outcomes": {kind.value: count for kind, count in source.outcomes.items() if count},
+                }
+                for task, source in zip(self._tasks, report.sources, strict=True)
+            ],
+            "outcomes": {kind.value: count for kind, count in report.counts.items()},
+            "warnings": report.warnings,
+            "displaced": report.displaced,
+            "seconds": report.seconds,
+            "queries": report.queries,
+        }
+
+    def _keep_outcomes(self, report: Report) -> None:
+        found, insert = self._outcomes(report), insert_into(self._using)
+        while part := list(islice(found, _AT_ONCE)):
+            insert(RowOutcome, _OUTCOME, list(zip(*part, strict=True)))
+
+    def _outcomes(self, report: Report) -> Iterator[tuple[object, ...]]:
+        """Give what there is to say of rows; of columns that are not to be kept the code alone."""
+        assert self.run is not None  # asked before
+        hidden = [_hidden_headers(task, self._hidden) for task in self._tasks]
+        for entry in report.details():
+            outcome = report.outcome(entry)
+            place = (self.run.pk, entry.source, entry.line, outcome.value if outcome else "")
+            for problem in entry.problems:
+                if problem.column in hidden[entry.source]:
+                    problem = problem._replace(value="", message=ERROR_CODES.get(problem.code, ""))
+                yield (*place, problem.code, *map(_clean, (problem.column, problem.value, problem.message)))
+
+
+def start_run(using: str, **values: Any) -> RunRecord:
+    """Say that a run begins: who asks for it, and what `values` of the `nsync.models.Run` tell of it."""
+    user, host = _user()[: _length("user")], socket.gethostname()[: _length("host")]
+    run = RunRecord(user=user, host=host, **values)
+    insert_row(run, RunRecord, using)  # no signal: receivers of every model are not meant to hear of the history
+    return run
+
+
+def end_run(run: int, using: str, status: str, **values: Any) -> None:
+    """Say how a run ended."""
+    runs = RunRecord._base_manager.using(using)
+    runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **values)
+
+
+def insert_into(using: str) -> Insert:
+    """Give what inserts rows of the history into a database."""
+
+    def insert(model: type[Model], names: Sequence[str], columns: Sequence[Sequence[object]]) -> None:
+        insert_by_columns(model, [field_of(model, name) for name in names], columns, using)
+
+    return insert
+
+
+def _clean(text: str) -> str:
+    """Give text that every database holds: PostgreSQL has no NUL character."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _hidden_headers(task: Task, hidden: Mapping[str, frozenset[str]]) -> set[str]:
+    """Name the columns of a source that hold values of fields that are not to be kept; "" stands for no column."""
+    model = concrete_model(task.model)
+    attnames = {name for one in (model, *model._meta.get_parent_list()) for name in hidden.get(one._meta.label, ())}
+    layout = task.decoder.layout
+    headers = {header for name, header in layout.columns.items() if name in attnames}
+    for group in layout.relations:
+        for column in group.columns:
+            final: Any = column.path.passed[-1] if column.path is not None else None
+            is_hidden = final is not None and getattr(final, "attname", "") in hidden.get(final.model._meta.label, ())
+            if is_hidden or group.relation.attname in attnames:
+                headers.add(column.header)
+    return headers | {""} if attnames else headers
+
+
+def _differing(options: SyncOptions) -> dict[str, Any]:
+    """Give the options that are not the default."""
+    default = SyncOptions()
+    named = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {name: value for name, value in named.items() if value != getattr(default, name)}
+
+
+def _digest(task: Task) -> str:
+    try:
+        return task.source.digest()
+    except SourceError:  # it changed, or is gone: the run says so where it matters
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container without a name for its user
+        return ""
+
+
+def _length(name: str) -> int:
+    return field_of(RunRecord, name).max_length or 0
+
+
+def _peak_memory() -> int | None:
+    """Give the most bytes that this process has held: Linux tells kilobytes, macOS bytes, Windows nothing."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

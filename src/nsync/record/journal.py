@@ -1,0 +1,223 @@
+"""Journal: what a run writes, row by row of every table, kept so that it can be explained and taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db.models import IntegerField, Model
+
+from nsync.changes import ChangeKind
+from nsync.fields import field_of, held_field
+from nsync.models import RecordedChange
+from nsync.record.blocks import pack_columns, unpack_columns
+from nsync.record.values import reader, survives, to_json, writer
+from nsync.recording import KeptRow as KeptRow
+from nsync.recording import WrittenRows
+
+Insert = Callable[[type[Model], Sequence[str], Sequence[Sequence[object]]], object]  # model, attnames, columns
+
+_AT_LEAST = 20  # rows that are kept as one block: each by itself is found by an index, many take a tenth of the room
+_AT_MOST = 5_000  # rows in a block
+_LONGEST = 4_000_000  # characters of a block: MariaDB limits the length of a statement, by default to 16 MB
+_BUFFERED = 5_000  # changes that are inserted together
+_ID_LENGTH = 255  # of the columns for primary keys
+_COLUMNS = (
+    *("run_id", "kind", "model", "object_id", "first_id", "last_id", "count"),
+    *("source", "line", "before", "after", "block"),
+)
+HIDDEN = "?"  # among the values of a row: names of the columns whose values are not kept
+
+
+class Journal:
+    """
+    Keeps what is written, in the order in which it is.
+
+    Args:
+        run: Primary key of the run.
+        insert: Inserts rows.
+        hidden: Label of a model → attnames of columns whose values are not kept.
+
+    Queries: one for every five thousand updated rows, and one for every block of at most as many inserted or deleted
+    ones.
+    """
+
+    def __init__(self, run: int, insert: Insert, hidden: Mapping[str, Collection[str]]) -> None:
+        self._run = run
+        self._insert = insert
+        self._hidden = hidden
+        self._rows: list[tuple[object, ...]] = []
+
+    def take(self, written: Sequence[WrittenRows]) -> None:
+        """Keep what was written; it is in the database after `flush` at the latest."""
+        for rows in written:
+            if rows.kind is ChangeKind.UPDATE or len(rows.pks) < _AT_LEAST:
+                self._rows += self._singly(rows)
+            else:
+                self.flush()
+                self._insert_blocks(rows)
+        if len(self._rows) >= _BUFFERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Insert what is held."""
+        if self._rows:
+            self._insert(RecordedChange, _COLUMNS, list(zip(*self._rows, strict=True)))
+            self._rows = []
+
+    def discard(self) -> None:
+        """Forget what is held: its transaction is rolled back."""
+        self._rows = []
+
+    def _singly(self, rows: WrittenRows) -> Iterator[tuple[object, ...]]:
+        label, kind = rows.model._meta.label, rows.kind.value
+        before, after = self._texts(rows, rows.before), self._texts(rows, rows.after)
+        for pk, old, new, line in zip(rows.pks, before, after, rows.lines, strict=True):
+            yield self._run, kind, label, text_of(pk), "", "", 1, rows.source, line, old, new, ""
+
+    def _texts(self, rows: WrittenRows, columns: Sequence[Sequence[object]]) -> Sequence[str]:
+        if not columns:
+            return [""] * len(rows.pks)
+        names, written, hidden = self._written(rows, columns)
+        if hidden:
+            return [to_json({**dict(zip(names, row, strict=True)), HIDDEN: hidden}) for row in _rows_of(written, rows)]
+        return [to_json(dict(zip(names, row, strict=True))) for row in _rows_of(written, rows)]
+
+    def _written(
+        self, rows: WrittenRows, columns: Sequence[Sequence[object]]
+    ) -> tuple[list[str], list[Sequence[object]], list[str]]:
+        """
+        Give the names and the values that are kept, as JSON has them, and the names of those that are not.
+
+        Nor are values of a field of the project's own that would not be the same again.
+        """
+        hidden = self._hidden.get(rows.model._meta.label, ())
+        names: list[str] = []
+        values: list[Sequence[object]] = []
+        for name, column in zip(rows.names, columns, strict=True):
+            written = () if name in hidden else _writer(rows.model, name)(column)
+            if name not in hidden and survives(field_of(rows.model, name), column, written):
+                names.append(name)
+                values.append(written)
+        return names, values, [name for name in rows.names if name not in names]
+
+    def _insert_blocks(self, rows: WrittenRows) -> None:
+        names, columns, hidden = self._written(rows, rows.after or rows.before)
+        pks = _writer(rows.model, rows.model._meta.pk.attname)(rows.pks)
+        head = to_json({"names": names, HIDDEN: hidden})
+        for start in range(0, len(pks), _AT_MOST):
+            part = slice(start, start + _AT_MOST)
+            self._insert_block(rows, head, [column[part] for column in (pks, rows.lines, *columns)])
+
+    def _insert_block(self, rows: WrittenRows, head: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Insert primary keys, lines and values as one block, or as two where a statement would be too long."""
+        pks, lines, *_ = columns
+        block = pack_columns(columns)
+        if len(block) > _LONGEST and len(pks) > 1:
+            middle = len(pks) // 2
+            self._insert_block(rows, head, [column[:middle] for column in columns])
+            self._insert_block(rows, head, [column[middle:] for column in columns])
+            return
+        what = (self._run, rows.kind.value, rows.model._meta.label, "", *_extent(pks), len(pks))
+        row = (*what, rows.source, lines[0], "", head, block)
+        self._insert(RecordedChange, _COLUMNS, [[value] for value in row])
+
+
+def kept_rows(change: RecordedChange) -> list[KeptRow]:
+    """Read what a change holds: one row, or those of a block, in the order in which they were written."""
+    kind, model = ChangeKind(change.kind), _model(change.model)
+    source = -1 if change.source is None else change.source
+    if not change.block:
+        before, after = _values(change.before, model), _values(change.after, model)
+        hidden = tuple(after.pop(HIDDEN, before.pop(HIDDEN, ())))
+        before.pop(HIDDEN, None)
+        pk = _pk_of(change.object_id, {**before, **after}, model)
+        return [KeptRow(change.pk, kind, change.model, pk, before, after, hidden, source, change.line or 0)]
+    head = json.loads(change.after)
+    names, hidden = head["names"], tuple(head[HIDDEN])
+    written_pks, lines, *written = unpack_columns(change.block)
+    columns = [list(map(_reader(model, name), column)) for name, column in zip(names, written, strict=True)]
+    pks = list(map(_reader(model, model._meta.pk.attname if model else ""), written_pks))
+    found = []
+    rows = zip(*columns, strict=True) if columns else [()] * len(pks)
+    for pk, line, values in zip(pks, lines, rows, strict=True):
+        row = dict(zip(names, values, strict=True))
+        is_insert = kind is ChangeKind.INSERT
+        before, after = ({}, row) if is_insert else (row, {})
+        found.append(KeptRow(change.pk, kind, change.model, pk, before, after, hidden, source, line))
+    return found
+
+
+def may_hold(change: RecordedChange, pk: str) -> bool:
+    """Whether a block may hold an object, given by its primary key as text."""
+    model = _model(change.model)
+    if model is None:
+        return True  # nobody knows how its keys are ordered
+    if isinstance(held_field(model._meta.pk), IntegerField):
+        try:
+            return int(change.first_id) <= int(pk) <= int(change.last_id)
+        except ValueError:
+            return False
+    return len(change.last_id) == _ID_LENGTH or change.first_id <= pk <= change.last_id
+
+
+def text_of(pk: object) -> str:
+    """Give a primary key as the journal names it."""
+    return str(pk)[:_ID_LENGTH]
+
+
+@cache
+def _writer(model: type[Model], name: str) -> Callable[[Sequence[object]], Sequence[object]]:
+    return writer(field_of(model, name))
+
+
+@cache
+def _reader(model: type[Model] | None, name: str) -> Callable[[Any], object]:
+    """Give what reads a column; as it is written, if the column or its model is gone since."""
+    fields = [] if model is None else [field for field in model._meta.concrete_fields if field.attname == name]
+    if not fields:
+        return lambda written: written
+    read = reader(fields[0])
+
+    def read_or_leave(written: Any) -> object:
+        try:
+            return read(written)
+        except (ValidationError, ValueError, TypeError):  # the field has another type since
+            return written
+
+    return read_or_leave
+
+
+def _values(text: str, model: type[Model] | None) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(text) if text else {}
+    return {name: value if name == HIDDEN else _reader(model, name)(value) for name, value in values.items()}
+
+
+def _pk_of(text: str, values: Mapping[str, Any], model: type[Model] | None) -> object:
+    """Give the primary key of a row: of an update it stands beside the values, perhaps cut."""
+    if model is None:
+        return text
+    name = model._meta.pk.attname
+    return values[name] if name in values else _reader(model, name)(text)
+
+
+def _model(label: str) -> type[Model] | None:
+    try:
+        return apps.get_model(label)
+    except LookupError:
+        return None
+
+
+def _rows_of(columns: Sequence[Sequence[object]], rows: WrittenRows) -> Iterator[tuple[object, ...]]:
+    return iter(zip(*columns, strict=True)) if columns else iter([()] * len(rows.pks))
+
+
+def _extent(pks: Sequence[Any]) -> tuple[str, str]:
+    """Give the lowest and the highest of some primary keys: numbers as numbers, all else as text."""
+    if not all(type(pk) is int for pk in pks):
+        pks = list(map(str, pks))
+    return text_of(min(pks)), text_of(max(pks))
