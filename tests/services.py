@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Mapping
 
 TEST_DATABASE = os.environ.get("NSYNC_TEST_DB", "sqlite")
+# Queries for the locks of a run at one model: on PostgreSQL with a savepoint and its end, and a look at who lives.
+LOCKS = {"postgresql": 5, "mariadb": 2}.get(TEST_DATABASE, 0)
 REQUIRE_SERVICES = os.environ.get("NSYNC_REQUIRE_SERVICES", "") not in ("", "0")
 
 DATABASES = ("sqlite", "postgresql", "mariadb")

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from django.db import Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -222,6 +220,9 @@ def _file_of(name: str) -> str:
     """
     path = name
     if name.startswith("file:"):
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname  # it brings along all of HTTP, which takes its time
+
         parts = urlsplit(name)
         path = "" if "mode=memory" in parts.query else url2pathname(parts.path)
     return "" if path in ("", ":memory:") else os.path.realpath(path)
