@@ -1,6 +1,8 @@
 """
 Django settings of the workloads. ``NSYNC_BENCH_DATABASE`` and ``NSYNC_BENCH_NAME`` say where.
 
+``NSYNC_BENCH_RECORD`` says how much nsync keeps of a run: by default its figures alone.
+
 They also serve django-nsync 0.4 and django-import-export, in virtual environments of their own.
 """
 
@@ -23,6 +25,9 @@ INSTALLED_APPS = [
     *(["nsync"] if find_spec("nsync") else []),
     *(["import_export"] if find_spec("import_export") else []),
 ]
+
+# None of the others keeps what it changes, nor does the limit.
+NSYNC = {"RECORD": os.environ.get("NSYNC_BENCH_RECORD", "summary")}
 
 # Django creates the database under the name for tests; the processes that measure are told that name.
 _SETTINGS = database_settings(_DATABASE)
