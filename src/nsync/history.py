@@ -113,14 +113,14 @@ class History:
                 self.flush() if self.recorder else None
             if self._mode != "summary":
                 self._keep_outcomes(report)
-            self._end(report.status, error=_clean(report.error), **self._figures(report))
+            self._end(report.status, error=report.error, **self._figures(report))
 
     def abandon(self, error: str) -> None:
         """Say that the run ended without a report: by a signal, or by an error that nobody expected."""
         if self.run is None:
             return
         try:
-            self._end(RunRecord.Status.FAILED, error=_clean(error))
+            self._end(RunRecord.Status.FAILED, error=error)
         except DatabaseError:  # the connection is gone; the next run says that this one has failed
             logger.warning("the end of run %s could not be recorded", self.run.pk, exc_info=True)
 
@@ -171,7 +171,8 @@ class History:
 def start_run(using: str, **values: Any) -> RunRecord:
     """Say that a run begins: who asks for it, and what `values` of the `nsync.models.Run` tell of it."""
     user, host = _user()[: _length("user")], socket.gethostname()[: _length("host")]
-    run = RunRecord(user=user, host=host, **values)
+    kept = {name: value if name == "undoes" else _clean(value) for name, value in values.items()}
+    run = RunRecord(user=_clean(user), host=host, **kept)
     insert_row(run, RunRecord, using)  # no signal: receivers of every model are not meant to hear of the history
     return run
 
@@ -179,7 +180,8 @@ def start_run(using: str, **values: Any) -> RunRecord:
 def end_run(run: int, using: str, status: str, **values: Any) -> None:
     """Say how a run ended."""
     runs = RunRecord._base_manager.using(using)
-    runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **values)
+    kept = {name: _clean(value) for name, value in values.items()}
+    runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **kept)
 
 
 def insert_into(using: str) -> Insert:
@@ -191,9 +193,14 @@ def insert_into(using: str) -> Insert:
     return insert
 
 
-def _clean(text: str) -> str:
-    """Give text that every database holds: PostgreSQL has no NUL character."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _clean(value: Any) -> Any:
+    """Give text that every database holds, in lists and dicts too: no NUL character, and no half of a character."""
+    if isinstance(value, str):
+        text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_clean(key): _clean(one) for key, one in value.items()}
+    return list(map(_clean, value)) if isinstance(value, list | tuple) else value
 
 
 def _hidden_headers(task: Task, hidden: Mapping[str, frozenset[str]]) -> set[str]:
