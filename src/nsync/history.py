@@ -6,7 +6,7 @@ import getpass
 import logging
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
 from typing import Any
@@ -112,7 +112,7 @@ class History:
             if report.committed:
                 self.flush() if self.recorder else None
             if self._mode != "summary":
-                self._keep_outcomes(report)
+                keep_outcomes(self._using, self._outcomes(report))
             self._end(report.status, error=report.error, **self._figures(report))
 
     def abandon(self, error: str) -> None:
@@ -150,11 +150,6 @@ class History:
             "queries": report.queries,
         }
 
-    def _keep_outcomes(self, report: Report) -> None:
-        found, insert = self._outcomes(report), insert_into(self._using)
-        while part := list(islice(found, _AT_ONCE)):
-            insert(RowOutcome, _OUTCOME, list(zip(*part, strict=True)))
-
     def _outcomes(self, report: Report) -> Iterator[tuple[object, ...]]:
         """Give what there is to say of rows; of columns that are not to be kept the code alone."""
         assert self.run is not None  # asked before
@@ -182,6 +177,21 @@ def end_run(run: int, using: str, status: str, **values: Any) -> None:
     runs = RunRecord._base_manager.using(using)
     kept = {name: _clean(value) for name, value in values.items()}
     runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **kept)
+
+
+def keep_outcomes(using: str, rows: Iterable[tuple[object, ...]]) -> None:
+    """
+    Keep what there is to say of rows.
+
+    Args:
+        using: Alias of the database.
+        rows: Run, source, line, outcome, code, column, value and message of each.
+
+    Queries: one for every five thousand.
+    """
+    left, insert = iter(rows), insert_into(using)
+    while part := list(islice(left, _AT_ONCE)):
+        insert(RowOutcome, _OUTCOME, list(zip(*part, strict=True)))
 
 
 def insert_into(using: str) -> Insert:

@@ -15,15 +15,15 @@ from nsync.changes import ERROR_CODES
 from nsync.conductor import database_error
 from nsync.conf import hidden_columns
 from nsync.errors import ConfigError, NsyncError
-from nsync.history import end_run, insert_into, start_run
+from nsync.history import end_run, insert_into, keep_outcomes, start_run
 from nsync.locks import locked
-from nsync.models import RecordedChange, RowOutcome
+from nsync.models import RecordedChange
 from nsync.models import Run as RunRecord
 from nsync.opening import choose_database
 from nsync.options import SyncOptions
-from nsync.record.journal import Journal
+from nsync.record.journal import Journal, model_of
 from nsync.unwinding import DONE as DONE
-from nsync.unwinding import Progress, Unwinding, model_of
+from nsync.unwinding import Progress, Unwinding
 
 
 @dataclass(frozen=True)
@@ -171,22 +171,23 @@ def _start(record: RunRecord, using: str, command: str, *, force: bool, only: Co
 def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, *, is_whole: bool) -> None:
     """Say what became of both runs."""
     status = RunRecord.Status
-    rows = [
+    hidden = hidden_columns()
+    keep_outcomes(
+        using,
         (
-            mine.pk,
-            one.row.source,
-            one.row.line,
-            "left",
-            one.code,
-            f"{one.row.label}.{one.field}".rstrip("."),
-            "",
-            told(one),
-        )
-        for one in report.left
-    ]
-    names = ("run_id", "source", "line", "outcome", "code", "column", "value", "message")
-    if rows:
-        insert_into(using)(RowOutcome, names, list(zip(*rows, strict=True)))
+            (
+                mine.pk,
+                one.row.source,
+                one.row.line,
+                "left",
+                one.code,
+                f"{one.row.label}.{one.field}".rstrip("."),
+                "",
+                told(_veiled(one, hidden)),
+            )
+            for one in report.left
+        ),
+    )
     outcomes: Counter[str] = Counter()
     for counts in report.done.values():
         outcomes += counts
@@ -205,9 +206,8 @@ def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, 
 
 def _veiled(left: Left, hidden: Mapping[str, Collection[str]]) -> Left:
     """Leave out values that are not to be kept."""
-    is_hidden = left.field in hidden.get(left.row.label, ()) or (
-        hidden.get(left.row.label) and left.code in ERROR_CODES
-    )
+    names = hidden.get(left.row.label, ())
+    is_hidden = left.field in names or (bool(names) and left.code in ERROR_CODES)
     return left._replace(reason=ERROR_CODES.get(left.code, "it was changed since")) if is_hidden else left
 
 

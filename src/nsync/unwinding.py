@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Model
 
 from nsync.apply.mappings import mappings_of
@@ -16,7 +15,7 @@ from nsync.changes import ERROR_CODES, ChangeKind
 from nsync.fields import concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping, ExternalSystem, RecordedChange
-from nsync.record.journal import kept_rows, text_of
+from nsync.record.journal import kept_rows, model_of, text_of
 from nsync.recording import KeptRow, Recorder
 
 _READ = 200  # changes at once; a block among them may hold five thousand rows
@@ -300,11 +299,3 @@ def folded(rows: Sequence[KeptRow]) -> KeptRow | None:
     if not was_there:
         return first._replace(before={}, after=after, hidden=hidden)
     return last._replace(kind=ChangeKind.UPDATE, before=before, after=after, hidden=hidden)
-
-
-def model_of(label: str) -> type[Model] | None:
-    """Give a model by its label; None if it is gone since."""
-    try:
-        return apps.get_model(label)
-    except (LookupError, ValueError):
-        return None

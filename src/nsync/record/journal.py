@@ -16,8 +16,7 @@ from nsync.fields import field_of, held_field
 from nsync.models import RecordedChange
 from nsync.record.blocks import pack_columns, unpack_columns
 from nsync.record.values import reader, survives, to_json, writer
-from nsync.recording import KeptRow as KeptRow
-from nsync.recording import WrittenRows
+from nsync.recording import KeptRow, WrittenRows
 
 Insert = Callable[[type[Model], Sequence[str], Sequence[Sequence[object]]], object]  # model, attnames, columns
 
@@ -129,7 +128,7 @@ class Journal:
 
 def kept_rows(change: RecordedChange) -> list[KeptRow]:
     """Read what a change holds: one row, or those of a block, in the order in which they were written."""
-    kind, model = ChangeKind(change.kind), _model(change.model)
+    kind, model = ChangeKind(change.kind), model_of(change.model)
     source = -1 if change.source is None else change.source
     if not change.block:
         before, after = _values(change.before, model), _values(change.after, model)
@@ -154,7 +153,7 @@ def kept_rows(change: RecordedChange) -> list[KeptRow]:
 
 def may_hold(change: RecordedChange, pk: str) -> bool:
     """Whether a block may hold an object, given by its primary key as text."""
-    model = _model(change.model)
+    model = model_of(change.model)
     if model is None:
         return True  # nobody knows how its keys are ordered
     if isinstance(held_field(model._meta.pk), IntegerField):
@@ -205,10 +204,11 @@ def _pk_of(text: str, values: Mapping[str, Any], model: type[Model] | None) -> o
     return values[name] if name in values else _reader(model, name)(text)
 
 
-def _model(label: str) -> type[Model] | None:
+def model_of(label: str) -> type[Model] | None:
+    """Give a model by its label; None if it is gone since, or the label is none."""
     try:
         return apps.get_model(label)
-    except LookupError:
+    except (LookupError, ValueError):
         return None
 
 
