@@ -38,6 +38,12 @@ def same(field: models.Field[Any, Any], old: object, new: object) -> bool:
         return False
 
 
+def is_another(field: models.Field[Any, Any], old: object, new: object) -> bool:
+    """Whether a column holds another value now: as `same`, but NULL is not ``''``, and NaN is what it is."""
+    is_same = (old is None) is (new is None) and same(field, old, new)
+    return not is_same and repr(old) != repr(new)
+
+
 def _text(value: object) -> object:
     """Give '' for what nullable text holds when it is empty; a FieldFile stands for its name."""
     if isinstance(value, models.fields.files.FieldFile):

@@ -22,6 +22,7 @@ from nsync.models import Run as RunRecord
 
 logger = logging.getLogger(__name__)
 
+LOCKED = 6  # the exit code of a command that another run keeps out (rule T7)
 DEAD = "ended without a word: killed, or its connection was lost"
 _PAUSE = 0.1  # seconds between two tries
 _GRACE = 1.0  # seconds: a lock that is refused although nobody holds it is tried so much longer

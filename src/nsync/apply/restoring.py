@@ -17,7 +17,7 @@ from nsync.apply.removing import objects_with, raw_delete
 from nsync.apply.snapshots import columns_of, has_table
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
-from nsync.equality import same
+from nsync.equality import is_another
 from nsync.errors import Problem, RowError
 from nsync.fields import concrete_model, field_of, relations_to
 from nsync.identities import Identities
@@ -97,7 +97,7 @@ class Restorer:
     # What was created goes.
 
     def staying(
-        self, model: type[Model], rows: Sequence[KeptRow], children: Collection[tuple[type[Model], object]] = ()
+        self, model: type[Model], rows: Sequence[KeptRow], children: Collection[tuple[type[Model], object]]
     ) -> list[Left]:
         """
         Say which created rows stay.
@@ -107,7 +107,15 @@ class Restorer:
             rows: All inserted.
             children: Rows of children by inheritance that go with them, if they go.
         """
-        current = self._current(model, rows)
+        return self._staying(model, rows, self._current(model, rows), children)
+
+    def _staying(
+        self,
+        model: type[Model],
+        rows: Sequence[KeptRow],
+        current: Mapping[object, Row],
+        children: Collection[tuple[type[Model], object]] = (),
+    ) -> list[Left]:
         there = {row.pk: row for row in rows if row.pk in current}
         left = [] if self._force else self._edited(model, there.values(), current)
         for one in left:
@@ -115,9 +123,9 @@ class Restorer:
         return left + self._held(model, there, current, children)
 
     def _remove(self, model: type[Model], rows: Sequence[KeptRow]) -> list[Left]:
-        left = self.staying(model, rows)
-        stays = {one.row.pk for one in left}
         current = self._current(model, rows)
+        left = self._staying(model, rows, current)
+        stays = {one.row.pk for one in left}
         gone = [row for row in rows if row.pk in current and row.pk not in stays]
         return left + self._write(gone, partial(self._delete, model, current))
 
@@ -352,8 +360,7 @@ def _send(
 
 
 def _differs(model: type[Model], name: str, value: object, now: Row) -> bool:
-    is_same = (value is None) is (now[name] is None) and same(field_of(model, name), value, now[name])
-    return not is_same and repr(value) != repr(now[name])  # NaN is equal to nothing
+    return is_another(field_of(model, name), value, now[name])
 
 
 @cache

@@ -14,7 +14,7 @@ from nsync.actions import Place
 from nsync.apply.fold import Between, Keys, Named, known, pairs_of
 from nsync.apply.removing import objects_with
 from nsync.changes import Change, ChangeKind, New, ObjectId
-from nsync.equality import same
+from nsync.equality import is_another
 from nsync.fields import concrete_model, field_of, relations_to
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
@@ -225,7 +225,11 @@ def _differences(before: Rows, after: Rows, places: Mapping[ObjectId, Place]) ->
     groups: dict[tuple[type[Model], int, tuple[str, ...]], list[ObjectId]] = {}
     for target, row in after.items():
         if target in before:
-            names = tuple(name for name, value in row.items() if _differs(target.model, name, before[target], value))
+            names = tuple(
+                name
+                for name, value in row.items()
+                if is_another(field_of(target.model, name), before[target][name], value)
+            )
             if names:
                 groups.setdefault((target.model, places[target].source, names), []).append(target)
     for (model, source, names), targets in groups.items():
@@ -240,13 +244,6 @@ def _differences(before: Rows, after: Rows, places: Mapping[ObjectId, Place]) ->
             [places[target].line for target in targets],
         )
     yield from _whole(ChangeKind.DELETE, deletes, before, places)
-
-
-def _differs(model: type[Model], name: str, before: Row, value: object) -> bool:
-    """Whether a value is another, NULL and ``''`` too."""
-    old = before[name]
-    is_same = (old is None) is (value is None) and same(field_of(model, name), old, value)
-    return not is_same and repr(old) != repr(value)  # NaN is equal to nothing
 
 
 def _whole(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import database_error
 from nsync.errors import NsyncError
+from nsync.locks import LOCKED, Locked
+from nsync.management.output import in_signs_of, silence
 from nsync.opening import choose_database
 from nsync.options import SyncOptions
 from nsync.record.text import plain
@@ -44,21 +45,23 @@ class HistoryCommand(BaseCommand):
         Do it.
 
         Raises:
-            CommandError: It cannot be done (exit code 1), or the command line makes no sense (2).
+            CommandError: It cannot be done (exit code 1), the command line makes no sense (2), or another run is at
+                one of the models (6).
         """
         try:
             self.tell(choose_database((), SyncOptions(database=given["database"] or "")), given)
             self.stdout.flush()
         except NsyncError as error:
-            raise CommandError(plain(str(error), _LONGEST_ERROR)) from error
+            code = LOCKED if isinstance(error, Locked) else 1
+            raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
         except DatabaseOrDriverError as error:
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
         except BrokenPipeError:  # who reads it has seen enough
             if self._called_from_command_line:
-                _silence(self.stdout)
+                silence(self.stdout)
         except OSError as error:
             if self._called_from_command_line:
-                _silence(self.stdout)
+                silence(self.stdout)
             raise CommandError(f"cannot write: {error.strerror or error}") from error
 
     def say(self, lines: Iterable[str]) -> None:
@@ -68,13 +71,7 @@ class HistoryCommand(BaseCommand):
 
     def write(self, text: str) -> None:
         """Write text as it is, in signs that the terminal or file has."""
-        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        try:
-            text.encode(encoding)
-        except UnicodeEncodeError:
-            text = text.replace("→", "->").replace("…", "...")
-            text = text.encode(encoding, "backslashreplace").decode(encoding)
-        self.stdout.write(text, style_func=str, ending="")
+        self.stdout.write(in_signs_of(self.stdout, text), style_func=str, ending="")
 
 
 def refuse_together(given: Mapping[str, Any], names: Iterable[str], why: str) -> None:
@@ -87,14 +84,3 @@ def refuse_together(given: Mapping[str, Any], names: Iterable[str], why: str) ->
     for name in names:
         if given[name]:
             raise CommandError(f"--{name} {why}", returncode=2)
-
-
-def _silence(stream: OutputWrapper) -> None:
-    """Let a broken stream lead nowhere, so that what waits in its buffer does no harm when Python ends."""
-    try:
-        number = stream.fileno()
-    except (AttributeError, OSError, ValueError):
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)

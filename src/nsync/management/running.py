@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import signal
 import sys
@@ -20,8 +19,9 @@ from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
 from nsync.errors import NsyncError
-from nsync.locks import Locked
+from nsync.locks import LOCKED, Locked
 from nsync.management.options import add_common_options, load_policy, to_sync_options
+from nsync.management.output import in_signs_of, silence
 from nsync.management.progress import choose_display
 from nsync.opening import Input
 from nsync.options import SyncOptions
@@ -31,7 +31,6 @@ from nsync.record.report import Report
 from nsync.record.text import headline, plain, rows_told, summary
 
 WOULD_WRITE: Final = 5
-LOCKED: Final = 6
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
@@ -155,13 +154,7 @@ class SyncCommand(BaseCommand):
 
     def _say(self, line: str, style: Callable[[str], str] = str) -> None:
         """Write a line in signs that the terminal or file has."""
-        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        try:
-            line.encode(encoding)
-        except UnicodeEncodeError:
-            line = line.replace("→", "->").replace("…", "...")
-            line = line.encode(encoding, "backslashreplace").decode(encoding)
-        self._write(self.stdout, style(line))
+        self._write(self.stdout, style(in_signs_of(self.stdout, line)))
 
     def _warn(self, line: str, style: Callable[[str], str] = str) -> None:
         self._write(self.stderr, style(line))
@@ -178,7 +171,7 @@ class SyncCommand(BaseCommand):
                 stream.flush()
         except (AttributeError, OSError, ValueError):  # AttributeError: Python has no stream where none was open
             if self._called_from_command_line:
-                _silence(stream)
+                silence(stream)
 
     def _exit(self, report: Report, trouble: str, verbosity: int, check: bool) -> None:
         """Rule T7; of several codes that apply the first of 1, 3, 5 wins. Errors are said on standard error too."""
@@ -233,17 +226,6 @@ def _tracebacks() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-
-
-def _silence(stream: OutputWrapper) -> None:
-    """Let a broken stream lead nowhere, so that what waits in its buffer does no harm when Python ends."""
-    try:
-        number = stream.fileno()
-    except (AttributeError, OSError, ValueError):
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
 
 
 class _Terminated(SystemExit):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error as DatabaseOrDriverError
+from django.core.management.base import CommandParser
 
-from nsync.conductor import database_error
-from nsync.errors import NsyncError
-from nsync.locks import Locked
+from nsync.management.history import HistoryCommand
 from nsync.management.options import seconds
-from nsync.management.running import LOCKED, command_line
+from nsync.management.running import command_line
 from nsync.record.text import plain
 from nsync.undo import DONE, UndoReport, told, undo
 
 _SHOWN = 20  # of what was left
-_LONGEST_ERROR = 5_000  # characters
+_LONGEST = 5_000  # characters of a line
 
 
-class Command(BaseCommand):
+class Command(HistoryCommand):
     """Undo a run."""
+
+    positional = "RUN"
 
     help = (
         "Take back what a run wrote: what it created goes, what it deleted returns, what it changed gets its old "
@@ -43,52 +43,46 @@ class Command(BaseCommand):
             help="Put back this object alone. Repeatable.",
         )
         add("--wait", type=seconds, default=0, metavar="SECONDS", help="How long to wait for another run to end.")
-        add("--database", default="", metavar="ALIAS", help="Database of the run, if the router does not say it.")
+        super().add_arguments(parser)
 
-    def handle(self, *args: Any, **given: Any) -> None:
+    def tell(self, using: str, given: Mapping[str, Any]) -> None:
         """
         Undo.
 
         Raises:
-            CommandError: Nothing was written (exit code 1).
+            NsyncError: Nothing was written.
             SystemExit: 3: something was left.
         """
-        try:
-            report = undo(
-                given["run"],
-                database=given["database"],
-                force=given["force"],
-                dry_run=given["dry_run"],
-                only=given["only"],
-                wait=given["wait"],
-                command=command_line(self),
-            )
-        except NsyncError as error:
-            code = LOCKED if isinstance(error, Locked) else 1
-            raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
-        except DatabaseOrDriverError as error:
-            raise CommandError(database_error(error, "is it there, and migrated?")) from error
+        report = undo(
+            given["run"],
+            database=using,
+            force=given["force"],
+            dry_run=given["dry_run"],
+            only=given["only"],
+            wait=given["wait"],
+            command=command_line(self),
+        )
         if given["verbosity"]:
-            self._tell(report, given["verbosity"])
+            self.say(_told(report, given["verbosity"]))
         if report.exit_code:
             raise SystemExit(report.exit_code)
 
-    def _tell(self, report: UndoReport, verbosity: int) -> None:
-        if report.is_dry_run:
-            self.stdout.write(f"Dry run: nothing was changed. Undoing run {report.run} would do this:")
-        else:
-            self.stdout.write(f"Run {report.run} is undone, by run {report.undo}.")
-        for label, counts in report.done.items():
-            done = [f"{counts[what]} {what}" for what in DONE.values() if counts[what]]
-            self.stdout.write(f"  {label}: {', '.join(done)}")
-        if not report.left:
-            return
-        self.stdout.write(f"Left as it is: {len(report.left)}")
-        shown = report.left if verbosity > 1 else report.left[:_SHOWN]
-        for one in shown:
-            self.stdout.write(f"  {plain(told(one), _LONGEST_ERROR)}")
-        if len(shown) < len(report.left):
-            self.stdout.write(f"  … and {len(report.left) - len(shown)} more; -v 2 shows all")
+
+def _told(report: UndoReport, verbosity: int) -> Iterator[str]:
+    if report.is_dry_run:
+        yield f"Dry run: nothing was changed. Undoing run {report.run} would do this:"
+    else:
+        yield f"Run {report.run} is undone, by run {report.undo}."
+    for label, counts in report.done.items():
+        yield f"  {label}: {', '.join(f'{counts[what]} {what}' for what in DONE.values() if counts[what])}"
+    if not report.left:
+        return
+    yield f"Left as it is: {len(report.left)}"
+    shown = report.left if verbosity > 1 else report.left[:_SHOWN]
+    for one in shown:
+        yield f"  {plain(told(one), _LONGEST)}"
+    if len(shown) < len(report.left):
+        yield f"  … and {len(report.left) - len(shown)} more; -v 2 shows all"
 
 
 def _object(text: str) -> tuple[str, str]:
