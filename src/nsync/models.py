@@ -86,6 +86,7 @@ class Run(models.Model):
         WITH_REJECTS = "applied with rejects", "applied with rejects"
         ROLLED_BACK = "rolled back", "rolled back"
         FAILED = "failed", "failed"
+        STOPPED = "stopped by guard", "stopped by guard"
         UNDONE = "undone", "undone"
 
     id = models.BigAutoField(primary_key=True, verbose_name="ID")

@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                             ("applied with rejects", "applied with rejects"),
                             ("rolled back", "rolled back"),
                             ("failed", "failed"),
+                            ("stopped by guard", "stopped by guard"),
                             ("undone", "undone"),
                         ],
                         default="running",
