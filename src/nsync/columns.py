@@ -147,8 +147,7 @@ class SketchedReference(NamedTuple):
     system: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(NamedTuple):
     """What most rows of a source ask for, and where they say it."""
 
     flags: Flags

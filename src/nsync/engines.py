@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nsync.apply import columns as apply_columns
 from nsync.apply.base import blockers, fillers, obstacles, related_blockers, related_obstacles
@@ -16,8 +16,7 @@ from nsync.plan import columns as plan_columns
 from nsync.policies import Phase, kinds_of
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     """How the rows of one source are synced."""
 
     name: str  # as reports call it

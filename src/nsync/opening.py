@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from django.apps import apps
 from django.db import connections, router
@@ -24,8 +23,7 @@ from nsync.read.streams import check_read_once
 from nsync.run import Task
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """One source, and what it is synced to."""
 
     source: str | Path | BinaryIO | TextIO  # a path, "-" for standard input, or an open file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db.models import Model
 
@@ -13,8 +14,7 @@ from nsync.errors import Problem
 from nsync.options import SyncOptions
 
 
-@dataclass(frozen=True, eq=False)
-class FieldColumn:
+class FieldColumn(NamedTuple):
     """A column that holds values of a field."""
 
     position: int
@@ -23,8 +23,7 @@ class FieldColumn:
     convert: Callable[[object], object]
 
 
-@dataclass(frozen=True, eq=False)
-class PropertyColumn:
+class PropertyColumn(NamedTuple):
     """A column that is set with setattr (rule V6)."""
 
     position: int

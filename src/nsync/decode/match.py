@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nsync.actions import EMPTY, Combined, Condition, Lookup, Match, Operand
 from nsync.decode.conditions import condition, read_key
@@ -18,8 +18,7 @@ class MatchError(NsyncError):
     """A match expression is malformed, or names what is no column of the file."""
 
 
-@dataclass(frozen=True, eq=False)
-class MatchColumn:
+class MatchColumn(NamedTuple):
     """A column that a match expression may name."""
 
     position: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db.models import Model
 
@@ -23,8 +22,7 @@ _KEY = "external_key"
 RelationKind = Literal["forward", "reverse", "reverse_one", "many"]
 
 
-@dataclass(frozen=True, eq=False)
-class ReferenceColumn:
+class ReferenceColumn(NamedTuple):
     """One column of a relation."""
 
     position: int
@@ -34,8 +32,7 @@ class ReferenceColumn:
     system: str
 
 
-@dataclass(frozen=True, eq=False)
-class RelationColumns:
+class RelationColumns(NamedTuple):
     """All columns of one relation."""
 
     relation: Relation

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
@@ -30,8 +29,7 @@ _FORESEEN = {
 }
 
 
-@dataclass(frozen=True)
-class _Constraints:
+class _Constraints(NamedTuple):
     """What the database checks of the columns of one model."""
 
     unique: tuple[Columns, ...]  # compared by memory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -59,8 +58,7 @@ class Plan(NamedTuple):
     result: ObjectId | None  # the object that the row stands for, if there is one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What the planner must know of a row beside the row: where the run stands."""
 
     was_created: bool = False  # an earlier phase of this row created the object: properties are set (V6)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePath
-from typing import BinaryIO, Final, Protocol, TextIO, TypeVar
+from typing import BinaryIO, Final, NamedTuple, Protocol, TextIO, TypeVar
 
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
@@ -18,8 +17,7 @@ from nsync.rows import Row
 DEFAULT_FORMAT: Final = "csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(NamedTuple):
     """How a source is written, so that its rejected rows can be written the same way (rule O3)."""
 
     encoding: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nsync.actions import Place
 from nsync.changes import WARNING_CODES, OutcomeKind
@@ -20,8 +20,7 @@ FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
 
 
-@dataclass(frozen=True)
-class SourceReport:
+class SourceReport(NamedTuple):
     """What became of one source."""
 
     name: str
@@ -39,8 +38,7 @@ class SourceReport:
     engine_reasons: tuple[str, ...] = ()  # why so
 
 
-@dataclass(frozen=True)
-class FieldDiff:
+class FieldDiff(NamedTuple):
     """What a dry run would write into one field of one object (rule O4)."""
 
     source: int
