@@ -102,6 +102,7 @@ ERROR_CODES: dict[str, str] = {
     "decimals-lost": "The number has more decimals than the column keeps.",
     "displaced": "A forced update would remove another object, and --on-displaced error forbids it.",
     "empty-match": "All values to match by are empty.",
+    "empty-snapshot": "A snapshot without rows: it would take away all that the system maps.",
     "extra-cells": "The row has more cells than the header.",
     "foreign-key": "The database refuses the row because of a reference.",
     "invalid-boolean": "The cell is not a truth value.",
@@ -118,6 +119,7 @@ ERROR_CODES: dict[str, str] = {
     "invalid-value": "The field does not accept the cell.",
     "missing-reference": "A required reference finds no object.",
     "no-identity": "The row has neither a key nor a match.",
+    "no-key": "A row of a snapshot has no key.",
     "nonexistent-time": "A local time that the clock skipped.",
     "nul-character": "Text with a NUL character, which a database cannot hold.",
     "out-of-range": "The number is too large or too small for the column.",
@@ -142,6 +144,7 @@ WARNING_CODES: dict[str, str] = {
     "match-held": "The matched object belongs to another key of this system; it was not displaced.",
     "missing-reference": "A reference finds no object; the relation was left.",
     "no-rows": "The source has a header and no row.",
+    "protected": "Django refuses the deletion that a snapshot asks for: the object was kept, its mapping removed.",
     "shared-object": "Two keys of one system now point to one object.",
 }
 REASON_CODES: dict[str, str] = {

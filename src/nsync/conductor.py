@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import chain
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -18,9 +18,10 @@ from nsync.accounts import Stop
 from nsync.actions import Action
 from nsync.apply.refusals import lock_cure
 from nsync.changes import ChangeKind
-from nsync.engines import choose_engine, unforeseen
-from nsync.errors import ConfigError, NsyncError, Problem
+from nsync.engines import Engine, choose_engine
+from nsync.errors import ConfigError, NsyncError
 from nsync.executor import Executor
+from nsync.guards import Guards
 from nsync.history import History
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
@@ -29,8 +30,9 @@ from nsync.opening import Input, check_systems, choose_database, find_model, ope
 from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
-from nsync.record.report import Report, SourceReport
+from nsync.record.report import Report
 from nsync.recording import WrittenRows
+from nsync.reporting import report_of
 from nsync.run import Aborted, Progress, Run, Task
 from nsync.settling import settle
 from nsync.signals import run_finished, run_started
@@ -121,20 +123,48 @@ class _Conductor:
         self.using = choose_database(models, options)
         self.queries = 0
         stack.enter_context(connections[self.using].execute_wrapper(self._count))
-        self.identities = Identities(self.using)
-        check_systems(inputs, options, self.identities)
+        identities = Identities(self.using)
+        check_systems(inputs, options, identities)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
+        self.snapshots = self._open_snapshots()
+        everything = [*self.tasks, *self.snapshots]
         self.policy = policy
         with self._blaming_policy("cannot be made:"):
             self._is_walked = is_walked(policy)
         phases = None if self._is_walked else self._make_policy(()).phases
-        engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
-        self.history = History(self.using, options, self.tasks, _dotted(policy), command)
-        properties = property_columns(self.tasks)
-        self.executor = Executor(self.identities, options, properties, engines, self.history.recorder)
-        self.run = Run(self.tasks, self.executor, options, self.using, phases or (), progress)
+        self.phases = phases or ()
+        self.progress = progress
+        self.engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
+        self.engines += self._snapshot_engines()
+        self.history = History(self.using, options, everything, _dotted(policy), command)
+        self.guards = Guards(options, everything, identities)
         self.error = ""
+        self.stopped_by = ""
         self._was_committed = False
+
+    def _open_snapshots(self) -> list[Task]:
+        if not self.options.snapshot:
+            return []
+        from nsync.snapshots import open_snapshots  # most runs have none
+
+        return open_snapshots(self.tasks, [task.system for task in self.tasks], self.options)
+
+    def _snapshot_engines(self) -> list[Engine]:
+        if not self.snapshots:
+            return []
+        from nsync.snapshots import choose_snapshot_engine  # as above
+
+        phases = None if self._is_walked else self.phases
+        return [choose_snapshot_engine(task, self.options, phases) for task in self.snapshots]
+
+    def _prepare(self, options: SyncOptions) -> None:
+        """Make what plans, writes and keeps account, as if nothing had been done yet."""
+        self.doing = options
+        recorder = None if options.dry_run else self.history.recorder
+        self.counted = self.guards.counting(recorder) if self.guards.is_needed else None
+        properties = property_columns([*self.tasks, *self.snapshots])
+        self.executor = Executor(Identities(self.using), options, properties, self.engines, self.counted or recorder)
+        self.run = Run(self.tasks, self.executor, options, self.using, self.phases, self.progress, self.snapshots)
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -143,9 +173,12 @@ class _Conductor:
     def conduct(self) -> Report:
         """Run, commit or roll back, and say what happened."""
         self.history.begin()
+        self._prepare(self.options)
         try:
             with self._locked(inside=False):
-                return self._conduct()
+                if self.guards.is_needed and not self._is_one_transaction:
+                    self._rehearse()
+                return self._end(False) if self.stopped_by else self._conduct()
         except Locked as error:
             self.history.abandon(str(error))
             raise
@@ -156,10 +189,8 @@ class _Conductor:
             with self._transaction(), self._locked(inside=True):
                 if connections[self.using].in_atomic_block:
                     transaction.on_commit(self._note_commit, using=self.using)
-                self._create_systems()
-                self._execute()
-                self.run.close_accounts()
-                if self._must_roll_back():
+                self._run_to_the_end()
+                if self._must_roll_back() or self.stopped_by:
                     raise Aborted
                 self.history.finish(self._report(True))
             is_committed = not self.options.dry_run
@@ -184,10 +215,42 @@ class _Conductor:
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
 
+    def _run_to_the_end(self) -> None:
+        """Do all that is asked for, and let the guards decide."""
+        if self.snapshots:
+            from nsync.snapshots import check_filled  # most runs have none
+
+            check_filled(self.tasks)
+        if self.counted is not None:
+            self.guards.look()
+        self._create_systems()
+        self._execute()
+        self.run.close_accounts()
+        if self.counted is not None:
+            self.stopped_by = self.guards.verdict(self.counted, self.executor.accounts.ledger)
+
+    def _rehearse(self) -> None:
+        """
+        Run without leaving anything, so that the guards decide before the first batch is committed.
+
+        What ends the rehearsal early will end the run, too, which tells of it.
+        """
+        self._prepare(replace(self.options, dry_run=True))
+        with suppress(Aborted, Stop, NsyncError, DatabaseError), self._transaction():
+            self._run_to_the_end()
+            raise Aborted
+        ContentType.objects.clear_cache()  # types first seen here are gone with the transaction
+        self.error = ""
+        if not self.stopped_by:
+            self._prepare(self.options)
+
+    @property
+    def _is_one_transaction(self) -> bool:
+        return self.doing.dry_run or self.doing.as_transaction or self._is_walked
+
     def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
         """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
-        is_one = self.options.dry_run or self.options.as_transaction or self._is_walked
-        if inside is not (is_one and connections[self.using].vendor == "postgresql"):
+        if inside is not (self._is_one_transaction and connections[self.using].vendor == "postgresql"):
             return nullcontext()
         models = [task.model for task in self.tasks]
         run = None if self.history.run is None else self.history.run.pk
@@ -212,10 +275,10 @@ class _Conductor:
 
     def _create_systems(self) -> None:
         for name in dict.fromkeys(task.system for task in self.tasks):
-            if self.identities.system(name):
+            if self.executor.resolver.identities.system(name):
                 continue
             systems = ExternalSystem._base_manager.using(self.using)
-            if self.options.dry_run and not systems.filter(name=name).exists():
+            if self.doing.dry_run and not systems.filter(name=name).exists():
                 systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
             system, is_new = systems.get_or_create(name=name, defaults={"description": name})
             if is_new and self.executor.recorder is not None:
@@ -248,6 +311,7 @@ class _Conductor:
         with self._blaming_policy("raised"):
             policy.execute()
         settle(self.executor, self.run.decode)
+        self.run.take_away()
 
     def _make_policy(self, actions: Iterable[Any]) -> Any:
         with self._blaming_policy("cannot be made:"):
@@ -270,7 +334,7 @@ class _Conductor:
     def _transaction(self) -> AbstractContextManager[Any]:
         """Give the transaction around the run (rule T3), and the policy's own boundary inside it."""
         with ExitStack() as stack:
-            if self.options.dry_run or self.options.as_transaction or self._is_walked:
+            if self._is_one_transaction:
                 stack.enter_context(TransactionSyncPolicy(SyncPolicy()).boundary(self.using))
             if not self._is_walked:
                 stack.enter_context(self._make_policy(()).boundary(self.using))
@@ -282,61 +346,25 @@ class _Conductor:
         return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not self.run.commits_batches
 
     def _report(self, is_committed: bool) -> Report:
-        accounts = self.executor.accounts
-        is_partly = bool(self.run.last_committed) and not is_committed
-        if self.options.dry_run:
-            state = status.DRY_RUN
-        elif is_committed or is_partly:
-            state = status.WITH_REJECTS if accounts.failed or self.error else status.APPLIED
-        else:
-            state = status.FAILED if self.error else status.ROLLED_BACK
-        sources = tuple(self._source_report(task) for task in self.tasks)
-        return Report(
-            status=state,
-            committed=is_committed or is_partly,
-            dry_run=self.options.dry_run,
-            sources=sources,
-            displaced=accounts.displaced,
+        return report_of(
+            self.run,
+            self.options,
+            self._state(is_committed or bool(self.run.last_committed)),
+            is_committed=is_committed,
+            error=self.error,
+            guard=self.stopped_by,
             seconds=time.monotonic() - self.started,
             queries=self.queries,
-            ledger=accounts.ledger,
-            spool=accounts.details,
-            error=self.error,
-            last_committed=self.run.last_committed if is_partly else "",
-            writes=accounts.writes,
-            diffs=tuple(accounts.diffs),
-            changed_fields=dict(accounts.changed_fields.most_common()),
-            unforeseen=self._unforeseen(),
-            skips_errors=self.options.on_error == "skip",
         )
 
-    def _source_report(self, task: Task) -> SourceReport:
-        layout, engine = task.decoder.layout, self.executor.engines[task.number]
-        rows = self.executor.accounts.ledger.rows(task.number)
-        columns = layout.notes
-        if not rows and not self.error:
-            columns = (*columns, Problem("no-rows", "the source has a header and no row"))
-        return SourceReport(
-            name=task.source.name,
-            system=task.system,
-            target=task.model._meta.label,
-            size=task.source.size,
-            rows=rows,
-            outcomes=self.executor.accounts.ledger.counts(task.number),
-            notes=task.source.notes,
-            columns=columns,
-            header=task.source.header,
-            dialect=task.source.dialect,
-            engine=engine.name,
-            engine_hint=engine.hint,
-            engine_reasons=engine.reasons,
-        )
-
-    def _unforeseen(self) -> tuple[str, ...]:
-        if not self.options.dry_run:
-            return ()
-        reasons = (unforeseen(task.decoder.layout) for task in self.tasks)
-        return tuple(dict.fromkeys(chain.from_iterable(reasons)))
+    def _state(self, is_committed: bool) -> str:
+        if self.options.dry_run:
+            return status.DRY_RUN
+        if is_committed:
+            return status.WITH_REJECTS if self.executor.accounts.failed or self.error else status.APPLIED
+        if self.stopped_by and not self._must_roll_back():
+            return status.STOPPED
+        return status.FAILED if self.error else status.ROLLED_BACK
 
 
 def _new_system(system: ExternalSystem) -> WrittenRows:

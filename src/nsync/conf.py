@@ -29,6 +29,12 @@ class Setting(Generic[T]):
 class Settings:
     """What ``NSYNC`` may hold: each attribute is the key of the same name."""
 
+    MAX_CHANGES = Setting[object](None)
+    """How many objects a run may change, as ``--max-changes`` takes it; None: any number."""
+
+    MAX_DELETES = Setting[object](None)
+    """How many objects a run may delete, as ``--max-deletes`` takes it; None: any number."""
+
     NEVER_WRITE = Setting[Sequence[str]](())
     """Fields that no file may write, match or follow, as ``app.Model.field`` (rule S1)."""
 
@@ -37,6 +43,12 @@ class Settings:
 
     REDACT = Setting[Sequence[str]](())
     """Fields whose values are never kept in the history, as ``app.Model.field``."""
+
+    SNAPSHOT_MAX_DELETES = Setting[object]("20%")
+    """How many objects a snapshot may take away, if no other limit is set; None: any number."""
+
+    SNAPSHOT_MINIMUM = Setting[int](100)
+    """Of how few objects of a system that share says nothing, so that it is not applied."""
 
 
 settings = Settings()

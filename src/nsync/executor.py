@@ -13,7 +13,7 @@ from django.db.models import Model
 from nsync.accounts import Accounts
 from nsync.actions import Action
 from nsync.apply.base import Changed, Writer, Written, row_writer
-from nsync.apply.snapshots import Snapshot
+from nsync.apply.images import Image
 from nsync.changes import Change, New, ObjectId
 from nsync.engines import ROW_BY_ROW, Engine
 from nsync.errors import Problem, RowError
@@ -181,11 +181,11 @@ class Executor:
         Args:
             changes: All that may be written.
         """
-        snapshot = None if self.recorder is None else Snapshot(changes, self._identities)
+        image = None if self.recorder is None else Image(changes, self._identities)
         keys: dict[New, object] = {}
         yield keys
-        if self.recorder is not None and snapshot is not None:
-            self.recorder.take(snapshot.compare(keys))
+        if self.recorder is not None and image is not None:
+            self.recorder.take(image.compare(keys))
 
     @contextmanager
     def _judging(self) -> Iterator[list[Plan]]:

@@ -230,3 +230,13 @@ def family(model: type[models.Model]) -> frozenset[type[models.Model]]:
     """Give the other models whose rows are part of the same objects: parents and children by inheritance."""
     found = {*model._meta.get_parent_list(), *children(model)}
     return frozenset(concrete_model(other) for other in found) - {concrete_model(model)}
+
+
+@cache
+def is_between(model: type[models.Model]) -> bool:
+    """Whether a many-to-many relation keeps its pairs in the model's table."""
+    ends = [field.related_model for field in model._meta.concrete_fields if field.is_relation]
+    found = [field for end in ends if end is not None for field in end._meta.get_fields(include_hidden=True)]
+    return any(getattr(field, "through", None) is model for field in found if field.many_to_many) or any(
+        field.remote_field.through is model for field in found if isinstance(field, models.ManyToManyField)
+    )

@@ -113,7 +113,7 @@ class History:
                 self.flush() if self.recorder else None
             if self._mode != "summary":
                 keep_outcomes(self._using, self._outcomes(report))
-            self._end(report.status, error=report.error, **self._figures(report))
+            self._end(report.status, error=report.error or report.guard, **self._figures(report))
 
     def abandon(self, error: str) -> None:
         """Say that the run ended without a report: by a signal, or by an error that nobody expected."""
@@ -141,7 +141,7 @@ class History:
                     "engine": source.engine,
                     "outcomes": {kind.value: count for kind, count in source.outcomes.items() if count},
                 }
-                for task, source in zip(self._tasks, report.sources, strict=True)
+                for task, source in zip(self._tasks, report.all_sources, strict=True)
             ],
             "outcomes": {kind.value: count for kind, count in report.counts.items()},
             "warnings": report.warnings,

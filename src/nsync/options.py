@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_args
 
 from nsync.errors import ConfigError
+from nsync.limits import read_limit
 
 DateOrder = Literal["", "dmy", "mdy", "ymd"]
 OnDisplaced = Literal["delete", "keep", "error"]
@@ -24,6 +25,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "record": get_args(Record),
 }
 _PAIRS: Final = ("flag_map", "map", "set")
+_LIMITS: Final = ("max_changes", "max_deletes")
 _NUMBERS: Final = ("batch_size", "max_errors")
 
 
@@ -71,6 +73,12 @@ class SyncOptions:
     on_missing_reference: OnMissingReference = "warn"
     on_error: OnError = "rollback"
     max_errors: int | None = None  # None: 1000 under rollback, no limit under skip
+    max_deletes: str = ""  # "20", "20%" or "none"; "": as NSYNC["MAX_DELETES"] says
+    max_changes: str = ""  # the same, and NSYNC["MAX_CHANGES"]
+    allow_deletes: bool = False  # lifts every limit of deletes
+    snapshot: bool = False
+    snapshot_action: str = "delete"  # or "release", or "set:field=value"
+    snapshot_despite_errors: bool = False
     as_transaction: bool = True
     dry_run: bool = False
     engine: Engine = "auto"
@@ -108,6 +116,10 @@ def _check_of(name: str, default: object) -> tuple[Callable[[Any], bool], str]:
         return lambda value: _is_row(value, _is_text), f'a tuple of text, such as {name}=("a", "b")'
     if isinstance(default, bool):
         return lambda value: isinstance(value, bool), "True or False"
+    if name in _LIMITS:
+        return _is_limit, "a limit such as '20', '20%' or 'none'"
+    if name == "snapshot_action":
+        return is_snapshot_action, "'delete', 'release' or 'set:field=value'"
     if name == "wait":
         return _is_time, "a number of seconds, not below 0"
     if name == "list_separator":
@@ -121,6 +133,23 @@ def _is_text(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_limit(value: object) -> bool:
+    try:
+        read_limit(value)
+    except ValueError:
+        return False
+    return _is_text(value)
+
+
+def is_snapshot_action(value: object) -> bool:
+    """Whether a value says what becomes of what a snapshot does not name."""
+    if not isinstance(value, str):
+        return False
+    what, _, setting = value.partition(":")
+    field, equals, _ = setting.partition("=")
+    return value in ("delete", "release") or bool(what == "set" and field.strip() and equals)
 
 
 def _is_time(value: object) -> bool:

@@ -43,6 +43,7 @@ class Task:
     model: type[Model]
     system: str
     decoder: Decoder
+    is_snapshot: bool = False  # its rows are the keys that a snapshot does not name
 
 
 class Aborted(Exception):
@@ -60,6 +61,7 @@ class Run:
         using: Alias of the database.
         phases: Of the policy.
         progress: Told every hundred rows how far the run has come.
+        snapshots: What the sources turn out to lack, if each is the whole truth of its system.
     """
 
     def __init__(
@@ -70,13 +72,16 @@ class Run:
         using: str,
         phases: Sequence[Phase],
         progress: Progress | None = None,
+        snapshots: Sequence[Task] = (),
     ) -> None:
         self.tasks = tasks
+        self.snapshots = snapshots
         self.executor = executor
         self.options = options
         self.using = using
         self.phases = phases
         self.last_committed = ""
+        self.is_withheld = False  # whether snapshots were left, because rows failed
         self._kinds = kinds_of(phases) or []
         self._columns: dict[Task, ByColumns] = {}
         self._asked: dict[Task, set[Kind]] = {task: set() for task in tasks}  # by rows that were decoded one by one
@@ -109,8 +114,18 @@ class Run:
                     self._bytes_done += task.source.size
                     self._show(0)
             if number == settling:
-                with self._boundary(lambda: ""):
+                with self.boundary(lambda: ""):
                     settle(self.executor, self.decode)
+        self.take_away()
+
+    def take_away(self) -> None:
+        """Take away what snapshots do not name, unless rows failed: those may be what it misses."""
+        is_despite = self.options.on_error == "skip" and self.options.snapshot_despite_errors
+        self.is_withheld = bool(self.snapshots and self.executor.accounts.failed) and not is_despite
+        if self.snapshots and not self.is_withheld:
+            from nsync.snapshots import take_away  # most runs have none
+
+            take_away(self, self.snapshots)
 
     def _run_source(self, task: Task, number: int) -> None:
         proofs = self._proofs_of(task)
@@ -119,11 +134,11 @@ class Run:
         if self.executor.engines[task.number].writes_columns:
             # The project's receivers, and other processes between commits, may change anything from batch to batch.
             is_alone = not self.commits_batches and not batch_applied.has_listeners()
-            self._by_columns(task).start(batches.peek if is_alone else None)
+            self.by_columns(task).start(batches.peek if is_alone else None)
         with proofs.watching():
             for batch in batches:
                 told = _Told(self._tell_many, position, batches.position, len(batch))
-                with self._boundary(partial(_last_line, task.source, batch, told)):
+                with self.boundary(partial(_last_line, task.source, batch, told)):
                     try:
                         self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
                     except BaseException:
@@ -155,9 +170,10 @@ class Run:
         def rest(start: int, stop: int) -> None:
             self.executor.run(self._steps(task, number, batch.part(start, stop)), tell)
 
-        self._by_columns(task).run(batch, self._kinds[number], rest, tell)
+        self.by_columns(task).run(batch, self._kinds[number], rest, tell)
 
-    def _by_columns(self, task: Task) -> ByColumns:
+    def by_columns(self, task: Task) -> ByColumns:
+        """Give what runs the rows of a source by columns."""
         if task not in self._columns:
             executor = self.executor
             self._columns[task] = ByColumns(
@@ -178,7 +194,7 @@ class Run:
             asked |= self._columns[task].asked
         return not self._kinds or not asked.isdisjoint(self._kinds[number])
 
-    def _boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
+    def boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
         """Give the transaction around one batch, if each has its own; when it is done, ask what its last line was."""
         return _BatchBoundary(self, last) if self.commits_batches else nullcontext()
 

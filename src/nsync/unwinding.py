@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import Model
 
+from nsync.apply.images import has_table
 from nsync.apply.mappings import mappings_of
 from nsync.apply.restoring import Left, Restorer
-from nsync.apply.snapshots import has_table
 from nsync.changes import ERROR_CODES, ChangeKind
 from nsync.fields import concrete_model
 from nsync.identities import Identities

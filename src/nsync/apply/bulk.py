@@ -11,11 +11,11 @@ from django.db.models import Model
 from nsync.apply.base import Changed, Written
 from nsync.apply.deferred import check_deferred
 from nsync.apply.fold import Between, Folded, Keys, Values, fold, known
+from nsync.apply.images import Image
 from nsync.apply.inserting import insert_objects, insert_rows
 from nsync.apply.mappings import delete_mappings, write_mappings
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete, remove_objects
-from nsync.apply.snapshots import Snapshot
 from nsync.apply.statements import OnConflict
 from nsync.apply.updating import update_objects
 from nsync.changes import Change, New, ObjectId
@@ -35,7 +35,7 @@ class BulkWriter:
 
     Args:
         identities: Knows the database.
-        recorder: Is told what was written, if anybody is; that costs the queries of a `Snapshot`.
+        recorder: Is told what was written, if anybody is; that costs the queries of an `Image`.
 
     Queries, for any number of rows (up to what a statement can take): a savepoint; one for each model and generation
     of new objects; one for each model whose objects change, to lock and read them again where the database has
@@ -62,10 +62,10 @@ class BulkWriter:
         keys: dict[New, object] = {}
         with all_or_nothing(self._identities):
             self._lock({target: seen(target) for target in folded.present})
-            snapshot = None if self._recorder is None else Snapshot(changes, self._identities)
+            image = None if self._recorder is None else Image(changes, self._identities)
             self._write(folded, keys)
             check_deferred(changes, self.using)
-            written = snapshot.compare(keys) if snapshot else ()
+            written = image.compare(keys) if image else ()
         if self._recorder is not None:
             self._recorder.take(written)
         return Written(keys, tuple(changes))

@@ -12,12 +12,12 @@ from django.db.models import Model
 
 from nsync.apply.base import Changed, obstacles
 from nsync.apply.deferred import check_postgresql
+from nsync.apply.images import columns_of
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.mappings import are_mapped, delete_keys, delete_mappings_with, mappings_of
 from nsync.apply.postgresql import can_copy_rows, next_numbers, sequence_of
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
-from nsync.apply.snapshots import columns_of
 from nsync.apply.statements import can_insert_values, last_number
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind

@@ -14,11 +14,11 @@ from django.db.models import Model
 from nsync.apply.base import Changed, Written
 from nsync.apply.deferred import check_deferred
 from nsync.apply.fold import known
+from nsync.apply.images import Image
 from nsync.apply.inserting import new_instance
 from nsync.apply.mappings import write_mappings
 from nsync.apply.refusals import refusal
 from nsync.apply.sequences import move_sequence
-from nsync.apply.snapshots import Snapshot
 from nsync.changes import Change, ChangeKind, New, ObjectId
 from nsync.equality import is_as_planned
 from nsync.errors import NsyncError, Problem, RowError
@@ -37,7 +37,7 @@ class RowWriter(ABC):
     Args:
         identities: Knows the database.
         options: Of the run.
-        recorder: Is told what was written, if anybody is; that costs the queries of a `Snapshot`.
+        recorder: Is told what was written, if anybody is; that costs the queries of an `Image`.
 
     Queries: a savepoint, one to read each changed object again, and one or more per change.
     """
@@ -60,11 +60,11 @@ class RowWriter(ABC):
         recorder = self._recorder if records else None
         try:
             with transaction.atomic(using=self.using):
-                snapshot = None if recorder is None else Snapshot(changes, self._identities)
+                image = None if recorder is None else Image(changes, self._identities)
                 for change in changes:
                     self._write_one(change)
                 check_deferred(changes, self.using)
-                written = snapshot.compare(self._keys) if snapshot else ()
+                written = image.compare(self._keys) if image else ()
         except (NsyncError, Changed):
             raise
         except DatabaseError as error:

@@ -11,10 +11,10 @@ from django.db.models import JSONField, Model
 from django.db.models.signals import ModelSignal, post_save, pre_save
 
 from nsync.apply.deferred import check_postgresql
+from nsync.apply.images import columns_of, has_table
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
-from nsync.apply.snapshots import columns_of, has_table
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
 from nsync.equality import is_another

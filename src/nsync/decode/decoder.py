@@ -41,10 +41,12 @@ class Decoder:
         problems: list[Problem] = []
         cells, nulls = self._cells(row, problems)
         flags = _try(lambda: self._flags(cells), problems) or Flags()
+        key = _try(lambda: self._key(cells), problems) or ""
+        if layout.options.snapshot and not key and not problems:
+            problems.append(self._no_key())
         if not any(flags) and not problems:
             return ()
         is_delete = flags.delete
-        key = _try(lambda: self._key(cells), problems) or ""
         match, is_match_empty = _try(lambda: self._match(cells), problems) or (None, False)
         values = {} if is_delete else self._values(cells, problems)
         references = () if is_delete else self._references(cells, nulls, problems)
@@ -100,6 +102,12 @@ class Decoder:
             message = f"a key has at most {KEY_LENGTH} characters; shorten it in the system that gives it"
             raise RowError(Problem("too-long", message, column, shown(key)))
         return key
+
+    def _no_key(self) -> Problem:
+        column = self.layout.options.external_key_column or "external_key"
+        return Problem(
+            "no-key", "with --snapshot every row needs a key, which says that its object is still there", column
+        )
 
     def _match(self, cells: list[object]) -> tuple[Match | None, bool]:
         """Give the row's match, and whether one is named whose values are all empty (rules I2, I3)."""

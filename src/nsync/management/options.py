@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from argparse import ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -14,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from nsync.conductor import Policy
 from nsync.errors import ConfigError
+from nsync.management.readers import codes, limit, names, number, pair, seconds, separator, snapshot_action, truth
 from nsync.options import CHOICES, SyncOptions
 from nsync.policies import TransactionSyncPolicy
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULTS: Final = SyncOptions()
 _POLICIES: Final = "nsync.policies.BasicSyncPolicy or nsync.policies.OrderedSyncPolicy"
-# The first "=" that is no part of a reference's own sign: "country=country=>code", "tags=>=name=".
-_PARTING: Final = re.compile(r"(?<!=>)=(?!>)")
 
 
 def add_common_options(parser: CommandParser) -> None:
@@ -32,6 +29,7 @@ def add_common_options(parser: CommandParser) -> None:
     _add_columns(parser.add_argument_group("columns, and what the file does not say itself"))
     _add_values(parser.add_argument_group("values"))
     _add_happenings(parser.add_argument_group("what happens"))
+    _add_guards(parser.add_argument_group("guards, and files that are the whole truth"))
     _add_errors(parser.add_argument_group("errors, and trying it out"))
     _add_reporting(parser.add_argument_group("report"))
 
@@ -163,6 +161,37 @@ def _add_happenings(group: _ArgumentGroup) -> None:
     )
 
 
+def _add_guards(group: _ArgumentGroup) -> None:
+    add = group.add_argument
+    for name in ("deletes", "changes"):
+        counted = "deletes" if name == "deletes" else "creates, updates and deletes"
+        add(
+            f"--max-{name}",
+            type=limit,
+            default="",
+            metavar="N|P%",
+            help=f"Commit nothing (exit code 4) if the run {counted} more than N objects, or more than P per cent of "
+            "those that the system maps; none: no limit. Default: what the settings say, or no limit.",
+        )
+    text = "Lift every limit of deletes, for this run."
+    _add_switch(group, "allow_deletes", DEFAULTS.allow_deletes, text)
+    text = (
+        "The file is the whole truth of its system: what the system maps and the file does not name is taken away, as "
+        "by an unforced delete. Unless the settings say otherwise, not more than 20 % of it."
+    )
+    _add_switch(group, "snapshot", DEFAULTS.snapshot, text)
+    add(
+        "--snapshot-action",
+        type=snapshot_action,
+        default=DEFAULTS.snapshot_action,
+        metavar="ACTION",
+        help="What taking away means: delete; release removes the mapping alone; set:FIELD=VALUE writes a field, such "
+        "as set:is_active=false. Default: delete.",
+    )
+    text = "With --on-error skip: take away what a snapshot does not name, even if rows failed."
+    _add_switch(group, "snapshot_despite_errors", DEFAULTS.snapshot_despite_errors, text)
+
+
 def _add_errors(group: _ArgumentGroup) -> None:
     add = group.add_argument
     add(
@@ -232,59 +261,6 @@ def _spelling(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def truth(text: str) -> bool:
-    """Read the value of a switch in its old spelling (rule T5)."""
-    values = {"true": True, "false": False}
-    if text.lower() not in values:
-        raise ArgumentTypeError(f"{text!r} is neither True nor False")
-    return values[text.lower()]
-
-
-def number(text: str) -> int:
-    """Read a number of rows."""
-    if not re.fullmatch("[0-9]+", text, re.ASCII) or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Read a time to wait."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return float(text)
-
-
-def separator(text: str) -> str:
-    """Read what parts the values of a list."""
-    if not text:
-        raise ArgumentTypeError(f"'' parts nothing; give a character, such as {DEFAULTS.list_separator!r}")
-    return text
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Read a line of CSV."""
-    try:
-        cells = next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise ArgumentTypeError(f"{text!r} is no line of CSV: {error}") from None
-    if not any(cell.strip() for cell in cells):
-        raise ArgumentTypeError("name at least one column")
-    return tuple(cell.strip() for cell in cells)
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Split ``Header=target``; the target may be a reference, and so may the header (rule C2)."""
-    parting = _PARTING.search(text)
-    if parting is None or not text[: parting.start()].strip():
-        raise ArgumentTypeError(f"{text!r} must have a name, then '=', then what it stands for")
-    return text[: parting.start()].strip(), text[parting.end() :]
-
-
-def codes(text: str) -> tuple[tuple[str, str], ...]:
-    """Read ``I=c,U=u*``."""
-    return tuple(pair(part) for part in names(text))
-
-
 def _each(convert: Callable[[str], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def read(given: Any) -> tuple[Any, ...]:
         values: Iterable[Any] = [given] if isinstance(given, str) else given or ()
@@ -308,6 +284,9 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "allow_columns": _each(str.strip),
     "list_separator": lambda given: separator(str(given)),
     "batch_size": lambda given: number(str(given)),
+    "max_changes": lambda given: limit("" if given is None else str(given)),
+    "max_deletes": lambda given: limit("" if given is None else str(given)),
+    "snapshot_action": lambda given: snapshot_action(str(given)),
     "wait": lambda given: seconds(str(given)),
     "max_errors": lambda given: None if given is None else number(str(given)),
 }
@@ -345,6 +324,10 @@ def to_sync_options(given: Mapping[str, Any]) -> SyncOptions:
         options = SyncOptions(**{field.name: read_option(field.name, given) for field in fields(SyncOptions)})
     except ConfigError as error:  # call_command() takes values of any type
         raise CommandError(str(error), returncode=2) from None
+    if options.snapshot_despite_errors and not (options.snapshot and options.on_error == "skip"):
+        raise CommandError("--snapshot-despite-errors goes with --snapshot and --on-error skip", returncode=2)
+    if options.snapshot_action != DEFAULTS.snapshot_action and not options.snapshot:
+        raise CommandError("--snapshot-action goes with --snapshot", returncode=2)
     if given["check"] and not options.dry_run:
         raise CommandError("--check goes with --dry-run: without it the run writes", returncode=2)
     return options

@@ -36,10 +36,10 @@ TERMINATED: Final = 143
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
 _EXIT_CODES: Final = (
     "Exit codes: 0 applied, or a clean dry run; 1 stopped by an error, nothing committed; 2 the command line cannot be "
-    "understood; 3 applied, but rows failed, or the run ended early after batches were committed; 5 --dry-run --check "
-    "would write something; 6 another run has one of the models; 130 ended by Ctrl-C; 143 ended by SIGTERM. "
-    "call_command() raises CommandError for 1, 2 and 6, KeyboardInterrupt for 130, and SystemExit for the others; from "
-    "code, nsync.sync() gives a report instead."
+    "understood; 3 applied, but rows failed, or the run ended early after batches were committed; 4 stopped by a "
+    "guard, nothing committed; 5 --dry-run --check would write something; 6 another run has one of the models; 130 "
+    "ended by Ctrl-C; 143 ended by SIGTERM. call_command() raises CommandError for 1, 2 and 6, KeyboardInterrupt for "
+    "130, and SystemExit for the others; from code, nsync.sync() gives a report instead."
 )
 
 
@@ -196,11 +196,11 @@ class SyncCommand(BaseCommand):
     def _blame(self, report: Report) -> str:
         """Say what happened, with the first error, for those who read nothing but standard error."""
         entry = report.first_error()
-        if entry is None:
+        if entry is None or report.guard:
             return headline(report)
         problem = entry.problems[0]
         column = f" [{problem.column}]" if problem.column else ""
-        place = f"{report.sources[entry.source].name}:{entry.line}{column}"
+        place = f"{report.all_sources[entry.source].name}:{entry.line}{column}"
         return plain(f"{headline(report).removesuffix('.')}. The first: {place}: {problem.message}", _LONGEST_ERROR)
 
 

@@ -15,7 +15,7 @@ from nsync.fields import concrete_model
 from nsync.options import SyncOptions
 from nsync.plan.filling import changed_properties, changed_values, new_values, primary_key_error
 from nsync.plan.relations import relate, resolve_forward
-from nsync.plan.removal import plan_delete, plan_displacement
+from nsync.plan.removal import plan_delete, plan_displacement, release
 from nsync.plan.rowplan import LEAVE, Circumstances, Plan, RowPlan, Wait
 from nsync.plan.state import State
 
@@ -79,6 +79,23 @@ def plan_relations(
             _change(plan, action._replace(references=(ref,)), target, {}, {}, force=wanted[ref.relation.name])
     if plan.changes:
         plan.end(OutcomeKind.UPDATED)
+    return plan.finish()
+
+
+def plan_release(action: Action, state: State, options: SyncOptions, warning: Problem | None = None) -> Plan:
+    """
+    Let go of an object: its mapping is removed, and nothing else.
+
+    Args:
+        action: Names the key.
+        state: What is known of the database; absorbs each planned change.
+        options: What the run was asked to do.
+        warning: Why the object is not deleted, if it was to be.
+    """
+    plan = RowPlan(state, options, _HERE, action.place)
+    release(plan, action)
+    if warning is not None:
+        plan.warn(*warning)
     return plan.finish()
 
 

@@ -61,6 +61,15 @@ def _delete_unforced(plan: RowPlan, action: Action) -> None:
     return plan.end(OutcomeKind.DELETED)
 
 
+def release(plan: RowPlan, action: Action) -> None:
+    """Remove the mapping of a key, and leave its object."""
+    mapping = plan.state.linked(action.system, concrete_model(action.model), action.key)
+    if mapping is None:
+        return plan.end(OutcomeKind.UNMATCHED, "no-mapping", f"{action.system} has no object with this key")
+    _unmap(plan, mapping)
+    return plan.end(OutcomeKind.RELEASED)
+
+
 def _is_kept(plan: RowPlan, action: Action, mapping: KeyMapping, target: ObjectId) -> bool:
     """Whether an unforced delete leaves the object; says why (rule A6)."""
     if action.match is not None:

@@ -103,12 +103,15 @@ def _head(report: Report) -> dict[str, Any]:
         "committed": report.committed,
         "dry_run": report.dry_run,
         "error": report.error,
+        "guard": report.guard,
         "last_committed": report.last_committed,
         "outcomes": _outcomes(report.counts),
         "warnings": report.warnings,
         "errors": report.errors,
         "displaced": report.displaced,
         "sources": [_source(source) for source in report.sources],
+        "snapshots": [_snapshot(source) for source in report.snapshots],
+        "withheld": report.withheld,
         "seconds": round(report.seconds, 3),
         "queries": report.queries,
         "engine": report.engine,
@@ -118,7 +121,7 @@ def _head(report: Report) -> dict[str, Any]:
         head["changed_fields"] = report.changed_fields
         head["first_changes"] = [
             {
-                "source": report.sources[diff.source].name,
+                "source": report.all_sources[diff.source].name,
                 "line": diff.line,
                 "object": diff.target,
                 "field": diff.field,
@@ -154,12 +157,21 @@ def _source(source: SourceReport) -> dict[str, Any]:
     }
 
 
+def _snapshot(source: SourceReport) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "system": source.system,
+        "target": source.target,
+        "outcomes": _outcomes(source.outcomes),
+    }
+
+
 def _detail(report: Report, entry: Entry) -> dict[str, Any]:
     """Give one row: its first problem, and the others under ``more``."""
     first, *others = entry.problems
     kind = report.outcome(entry)
     detail: dict[str, object] = {
-        "source": report.sources[entry.source].name,
+        "source": report.all_sources[entry.source].name,
         "line": entry.line,
         "outcome": kind.value if kind else "",
         **_problem(first),
@@ -199,7 +211,7 @@ def _lines(report: Report) -> Iterator[Sequence[str]]:
             yield source.name, "", "", column, code, message, value
     for entry in report.details():
         kind = report.outcome(entry)
-        start = (report.sources[entry.source].name, str(entry.line or ""), kind.value if kind else "")
+        start = (report.all_sources[entry.source].name, str(entry.line or ""), kind.value if kind else "")
         for code, message, column, value in entry.problems:
             yield *start, column, code, message, value
 

@@ -16,6 +16,7 @@ from nsync.record.ledger import Ledger
 APPLIED = "applied"
 WITH_REJECTS = "applied with rejects"
 ROLLED_BACK = "rolled back"  # row errors, nothing committed
+STOPPED = "stopped by guard"  # it would have deleted or changed too much
 FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
 
@@ -69,11 +70,22 @@ class Report:
     changed_fields: dict[str, int] = field(default_factory=dict)  # dry run: field → objects that would change in it
     skips_errors: bool = False  # failed rows are left out, and the others committed (--on-error skip)
     unforeseen: tuple[str, ...] = ()  # dry run: what it cannot know (rule O4)
+    snapshots: tuple[SourceReport, ...] = ()  # what became of the keys that snapshots do not name
+    guard: str = ""  # which limit was exceeded
+    withheld: bool = False  # snapshots took nothing away, because rows failed
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:
         """Outcome → number of rows; only those that occur, strongest first (rule O1)."""
-        return self.ledger.counts()
+        found: Counter[OutcomeKind] = Counter()
+        for source in self.sources:
+            found.update(source.outcomes)
+        return {kind: found[kind] for kind in OutcomeKind if found[kind]}
+
+    @property
+    def all_sources(self) -> tuple[SourceReport, ...]:
+        """The sources, then the snapshots: as entries and the history count them."""
+        return (*self.sources, *self.snapshots)
 
     @property
     def engine(self) -> str:
@@ -87,8 +99,8 @@ class Report:
 
     @property
     def failed(self) -> int:
-        """Rows that failed."""
-        return self.counts.get(OutcomeKind.FAILED, 0)
+        """Rows that failed, and keys that a snapshot could not take away."""
+        return sum(source.outcomes.get(OutcomeKind.FAILED, 0) for source in self.all_sources)
 
     @property
     def warnings(self) -> dict[str, int]:
@@ -127,7 +139,10 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Give the exit code of a command that ends with this report (rule T7; 2, 5 and 6 are the command's)."""
-        would_commit = self.committed or (self.dry_run and self.skips_errors and not self.error)
+        is_trial = self.dry_run or bool(self.guard)
+        would_commit = self.committed or (is_trial and self.skips_errors and not self.error)
         if (self.error or self.failed) and not would_commit:
             return 1
+        if self.guard:
+            return 4
         return 3 if self.error or self.failed else 0

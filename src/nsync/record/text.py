@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from nsync.changes import ERROR_CODES, REASON_CODES, WARNING_CODES
+from nsync.changes import ERROR_CODES, REASON_CODES, WARNING_CODES, OutcomeKind
 from nsync.errors import Problem
 from nsync.record.details import ERROR, WARNING, Entry
-from nsync.record.report import APPLIED, DRY_RUN, ROLLED_BACK, WITH_REJECTS, Report, SourceReport
+from nsync.record.report import APPLIED, DRY_RUN, ROLLED_BACK, STOPPED, WITH_REJECTS, Report, SourceReport
 
 ROWS_SHOWN: Final = 50  # with -v 2; -v 3 shows all
 _EXAMPLES: Final = 3  # rows shown of each code
@@ -28,6 +28,7 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
     sections = [
         [headline(report), *_sources(report)],
         _outcomes(report),
+        list(_snapshots(report)),
         _changes(report),
         _problems(report, "Errors", ERROR, report.errors),
         _problems(report, "Warnings", WARNING, report.warnings),
@@ -46,7 +47,11 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
 def headline(report: Report) -> str:
     """Say what happened, in one line."""
     failed = f"{report.failed:,} of {_count(report.rows, 'row')} failed"
+    if report.status == STOPPED:
+        return f"Nothing was committed, a guard stopped the run: {plain(report.guard)}."
     if report.status == DRY_RUN:
+        if report.guard:
+            return f"Nothing was written (dry run), and a guard would stop the run: {plain(report.guard)}."
         if report.error:
             return f"Nothing was written (dry run), and the run would end early: {plain(report.error)}"
         return f"Nothing was written (dry run){f'; {failed}' if report.failed else ''}."
@@ -112,6 +117,17 @@ def _outcomes(report: Report) -> list[str]:
     return [f"What the rows would {would}:", *lines]
 
 
+def _snapshots(report: Report) -> Iterator[str]:
+    """Say what became of what snapshots do not name."""
+    if report.withheld:
+        yield "The snapshot took nothing away, because rows failed: fix them, or say --snapshot-despite-errors."
+        return
+    for source in report.snapshots:
+        counts = {kind: count for kind, count in source.outcomes.items() if kind is not OutcomeKind.UNMATCHED}
+        told = ", ".join(f"{count:,} {kind.value}" for kind, count in counts.items()) or "names all of them"
+        yield f"{plain(source.name)} ({source.target}): {told}"
+
+
 def _changes(report: Report) -> list[str]:
     """Rule O4: which fields a dry run would change, and the first old and new values."""
     lines = []
@@ -123,7 +139,7 @@ def _changes(report: Report) -> list[str]:
         lines += ["", "The first changes:"]
         lines += _table(
             [
-                f"{plain(report.sources[diff.source].name)}:{diff.line}",
+                f"{plain(report.all_sources[diff.source].name)}:{diff.line}",
                 plain(diff.target),
                 diff.field,
                 f"{_value(diff.old)} → {_value(diff.new)}",
@@ -229,7 +245,7 @@ def _next_steps(report: Report, rejects: Sequence[str]) -> Iterator[str]:
 
 def _place(report: Report, entry: Entry) -> str:
     """Say where a row stands: ``houses.csv:41``."""
-    source: SourceReport = report.sources[entry.source]
+    source: SourceReport = report.all_sources[entry.source]
     return f"{plain(source.name)}:{entry.line}" if entry.line else plain(source.name)
 
 

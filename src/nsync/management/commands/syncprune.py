@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from nsync.management.history import HistoryCommand
-from nsync.management.options import number
+from nsync.management.readers import number
 from nsync.record.pruning import Pruned, prune
 
 _HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}

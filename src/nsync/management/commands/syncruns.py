@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from nsync.locks import sweep
 from nsync.management.history import HistoryCommand, refuse_together
-from nsync.management.options import number
+from nsync.management.readers import number
 from nsync.models import Run
 from nsync.record.exported import as_json, change_values, csv_lines, json_parts, outcome_values, run_values
 from nsync.record.reading import (

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from nsync.management.history import HistoryCommand
-from nsync.management.options import seconds
+from nsync.management.readers import seconds
 from nsync.management.running import command_line
 from nsync.record.text import plain
 from nsync.undo import DONE, UndoReport, told, undo

@@ -1,4 +1,4 @@
-"""Snapshots: the rows that a write may touch, read before and after it; what differs is what was written."""
+"""Images: the rows that a write may touch, read before and after it; what differs is what was written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Scope:
     pairs: dict[Between, dict[Pair, Place]] = field(default_factory=dict)
 
 
-class Snapshot:
+class Image:
     """
     Records what a write does to the rows that it is about, whoever does it: nsync, a ``save()``, the database.
 
@@ -64,7 +64,7 @@ class Snapshot:
 
     def compare(self, keys: Keys) -> list[WrittenRows]:
         """
-        Give what was written since the snapshot was taken.
+        Give what was written since the image was taken.
 
         Args:
             keys: Primary keys of the objects that were created.

@@ -1,0 +1,89 @@
+"""Reporting: the report of a run is made from its accounts. Part of the conductor."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from nsync.engines import unforeseen
+from nsync.errors import Problem
+from nsync.options import SyncOptions
+from nsync.record.report import Report, SourceReport
+from nsync.run import Run, Task
+
+
+def report_of(
+    run: Run,
+    options: SyncOptions,
+    state: str,
+    *,
+    is_committed: bool,
+    error: str,
+    guard: str,
+    seconds: float,
+    queries: int,
+) -> Report:
+    """
+    Say what a run did.
+
+    Args:
+        run: Which.
+        options: What was asked for.
+        state: Its status, as `nsync.record.report` names them.
+        is_committed: Whether its transaction was committed; of batches that are committed one by one, the last.
+        error: What ended it early.
+        guard: Which limit stopped it.
+        seconds: That it took.
+        queries: That it sent.
+    """
+    accounts = run.executor.accounts
+    is_partly = bool(run.last_committed) and not is_committed
+    return Report(
+        status=state,
+        committed=is_committed or is_partly,
+        dry_run=options.dry_run,
+        sources=tuple(_source_report(run, task, error) for task in run.tasks),
+        displaced=accounts.displaced,
+        seconds=seconds,
+        queries=queries,
+        ledger=accounts.ledger,
+        spool=accounts.details,
+        error=error,
+        last_committed=run.last_committed if is_partly else "",
+        writes=accounts.writes,
+        diffs=tuple(accounts.diffs),
+        changed_fields=dict(accounts.changed_fields.most_common()),
+        unforeseen=_unforeseen(run) if options.dry_run else (),
+        skips_errors=options.on_error == "skip",
+        snapshots=tuple(_source_report(run, task, error) for task in run.snapshots),
+        guard=guard,
+        withheld=run.is_withheld,
+    )
+
+
+def _source_report(run: Run, task: Task, error: str) -> SourceReport:
+    layout, engine = task.decoder.layout, run.executor.engines[task.number]
+    ledger = run.executor.accounts.ledger
+    rows = ledger.rows(task.number)
+    columns = layout.notes
+    if not (rows or error or task.is_snapshot):
+        columns = (*columns, Problem("no-rows", "the source has a header and no row"))
+    return SourceReport(
+        name=task.source.name,
+        system=task.system,
+        target=task.model._meta.label,
+        size=task.source.size,
+        rows=rows,
+        outcomes=ledger.counts(task.number),
+        notes=task.source.notes,
+        columns=columns,
+        header=task.source.header,
+        dialect=task.source.dialect,
+        engine=engine.name,
+        engine_hint=engine.hint,
+        engine_reasons=engine.reasons,
+    )
+
+
+def _unforeseen(run: Run) -> tuple[str, ...]:
+    reasons = (unforeseen(task.decoder.layout) for task in (*run.tasks, *run.snapshots))
+    return tuple(dict.fromkeys(chain.from_iterable(reasons)))

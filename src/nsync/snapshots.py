@@ -1,0 +1,309 @@
+"""Snapshots: a file that is the whole truth of its system; what it does not name goes. Part of the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError
+
+from nsync.accounts import Accounts
+from nsync.actions import Action, Kind, Place
+from nsync.changes import OutcomeKind
+from nsync.decode.compiling import compile_layout
+from nsync.decode.decoder import KEY_LENGTH, Decoder
+from nsync.engines import Engine, choose_engine
+from nsync.errors import ConfigError, RowError, SourceError
+from nsync.fields import concrete_model, field_of
+from nsync.identities import Identities
+from nsync.options import SyncOptions
+from nsync.plan.namedkeys import NamedKeys
+from nsync.plan.planner import plan_release
+from nsync.plan.rowplan import Plan
+from nsync.plan.state import State
+from nsync.policies import Phase
+from nsync.read.base import Dialect
+from nsync.read.batches import row_batches
+from nsync.read.blocks import Block, Unfit
+from nsync.rows import MISSING, Row, RowBatch
+from nsync.run import Run, Task
+from nsync.signals import batch_applied
+from nsync.steps import RowStep
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    from nsync.bycolumns import ByColumns
+
+_HEADER = ("external_key",)
+
+
+def open_snapshots(tasks: Sequence[Task], systems: Collection[str], options: SyncOptions) -> list[Task]:
+    """
+    Give a task for what each system and model of a run will turn out to lack: its rows are the keys to take away.
+
+    Args:
+        tasks: The sources; those of one system and model are one snapshot.
+        systems: Names of the external systems.
+        options: Of the run.
+
+    Raises:
+        ConfigError: A source has no keys, or the ``--snapshot-action`` cannot be done.
+    """
+    parts: dict[tuple[str, type[Model]], list[Task]] = {}
+    for task in tasks:
+        if task.decoder.layout.key is None:
+            raise ConfigError(
+                f"{task.source.name}: --snapshot needs a key in every row: name its column with --external-key-column"
+            )
+        parts.setdefault((task.system, concrete_model(task.model)), []).append(task)
+    found = []
+    for number, ((system, model), own) in enumerate(parts.items(), start=len(tasks)):
+        decoder = _decoder(own[0].model, system, systems, options)
+        source = _Unnamed(system, model, own, options)
+        found.append(Task(number, source, own[0].model, system, decoder, is_snapshot=True))
+    return found
+
+
+def choose_snapshot_engine(task: Task, options: SyncOptions, phases: Sequence[Phase] | None) -> Engine:
+    """Give the engine of a snapshot: that of its sources, as far as keys alone can be written so."""
+    layout = task.decoder.layout
+    try:
+        return choose_engine(layout, options, phases)
+    except ConfigError:
+        if options.engine != "columns":
+            raise
+        return choose_engine(layout, replace(options, engine="bulk"), phases)
+
+
+def _decoder(model: type[Model], system: str, systems: Collection[str], options: SyncOptions) -> Decoder:
+    """Give what reads a key as what the ``--snapshot-action`` asks for."""
+    what, _, setting = options.snapshot_action.partition(":")
+    field, _, value = setting.partition("=")
+    own = replace(
+        options,
+        snapshot=False,
+        action_flags="u*" if what == "set" else "d",
+        match_on=None,
+        external_key_column=None,
+        map=(),
+        set=((field.strip(), value),) if what == "set" else (),
+        only_columns=(),
+        null_marker=None,
+    )
+    try:
+        layout = compile_layout(model, _HEADER, system, systems, own)
+        if any(field_of(concrete_model(model), column.attname).primary_key for column in layout.fields):
+            raise ConfigError("a primary key stays as it is; set another field")
+        decoder = Decoder(layout)
+        decoder.decode(Row(0, _HEADER, ("key",)), Place(0, 0, 0))
+    except (ConfigError, RowError) as error:
+        raise ConfigError(f"--snapshot-action {options.snapshot_action}: {error}") from None
+    return decoder
+
+
+def check_filled(tasks: Sequence[Task]) -> None:
+    """
+    Refuse a snapshot without rows: an export that went wrong would take away all that its system maps.
+
+    Raises:
+        SourceError: A source has none.
+    """
+    for task in tasks:
+        if next(iter(task.source), None) is None:
+            what = f"all that {task.system} maps in {task.model._meta.label}"
+            cure = "ask for the export again; without --snapshot, a file without rows does nothing"
+            raise SourceError(
+                f"has no rows; as a snapshot it would take away {what} (empty-snapshot); {cure}", task.source.name
+            )
+
+
+class _Unnamed:
+    """
+    The keys of a system that no row of its sources names, as a source of rows.
+
+    A key is named by whatever row has it, also by one that failed.
+    """
+
+    header = _HEADER
+    notes: tuple[str, ...] = ()
+    size = position = 0
+    dialect = Dialect("utf-8", ",", "\n", is_rejects=False)
+
+    def __init__(self, system: str, model: type[Model], parts: Sequence[Task], options: SyncOptions) -> None:
+        self.name = f"snapshot of {system}"
+        self._system = system
+        self._model = model
+        self._parts = parts
+        self._options = options
+        self._keys: NamedKeys | None = None
+
+    @contextmanager
+    def compared(self, identities: Identities, number: int) -> Iterator[None]:
+        """Read the sources once more, and compare; the rows can be read within the block."""
+        self._keys = keys = NamedKeys(identities, number)
+        keys.make()
+        try:
+            for task in self._parts:
+                for batch in row_batches(task.source, self._options.batch_size):
+                    keys.add(_keys_in(batch, task))
+                    if batch.error is not None:
+                        raise batch.error
+            keys.compare(self._system, self._model)
+            yield
+        finally:
+            with suppress(DatabaseError):  # what has ended the run is worth telling, not this
+                keys.drop()
+
+    def __iter__(self) -> Iterator[Row]:
+        """Give a row for each key that is not named."""
+        assert self._keys is not None  # compared() comes first
+        return (Row(0, _HEADER, (key,)) for key in self._keys.unnamed())
+
+    def blocks(self) -> Iterator[Block]:
+        """It has none."""
+        raise Unfit
+
+    def digest(self) -> str:
+        """It has no bytes."""
+        return ""
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+def _keys_in(batch: RowBatch, task: Task) -> list[str]:
+    """Give the keys that rows name, whatever else is wrong with them."""
+    layout = task.decoder.layout
+    position, width = layout.key, layout.width
+    assert position is not None  # open_snapshots() has asked
+    if position >= width:  # --set
+        cells: Sequence[object] = layout.constants[position - width :][:1]
+    elif (columns := batch.columns()) is not None:
+        cells = columns[position]
+    else:
+        cells = [row.values[position] for _, row in batch]
+    marker = layout.options.null_marker
+    texts = (str(cell).strip() for cell in cells if cell is not MISSING and cell is not None and cell != marker)
+    # What no mapping can hold is no key of one (rule M1).
+    return [key for key in texts if key and len(key) <= KEY_LENGTH and "\0" not in key]
+
+
+class _TakenAway(RowStep):
+    """
+    A key that a snapshot does not name: its object goes as by an unforced delete, or what else was asked for.
+
+    Args:
+        accounts: Of the run.
+        place: Of the key among those not named.
+        row: It.
+        actions: What is asked for.
+        is_last: Whether what Django refuses to delete will not be tried again, but released.
+    """
+
+    def __init__(self, accounts: Accounts, place: Place, row: Row, actions: Sequence[Action], *, is_last: bool) -> None:
+        super().__init__(accounts, place, row, actions)
+        self.is_put_off = False
+        self._is_last = is_last
+
+    def plan(self, state: State) -> Plan:
+        """Plan what becomes of the key."""
+        plan = self._plan(state)
+        if plan.outcome is OutcomeKind.UNMATCHED:  # it went with another object of the snapshot
+            return plan._replace(problems=())
+        return plan
+
+    def _plan(self, state: State) -> Plan:
+        options = self.accounts.options
+        if options.snapshot_action == "release":
+            return plan_release(self.actions[0], state, options)
+        try:
+            return super().plan(state)
+        except RowError as error:
+            if not (self._is_last and _is_protected(error)):
+                raise
+            warning = error.problems[0]._replace(value=self.actions[0].key)
+            return plan_release(self.actions[0], state, options, warning)
+
+    def failed(self, error: RowError) -> None:
+        """Put off what is protected: it may go when others have gone. Keep account of what cannot be helped."""
+        if _is_protected(error) and not self._is_last:
+            self.is_put_off = True
+        else:
+            super().failed(error)
+
+
+def _is_protected(error: RowError) -> bool:
+    return error.problems[0].code == "protected"
+
+
+def take_away(run: Run, tasks: Sequence[Task]) -> None:
+    """
+    Take away what snapshots do not name.
+
+    Objects that Django refuses to delete because of others are tried again when those have gone, whichever snapshot
+    they belong to; what is refused still is released, with the warning ``protected``.
+
+    Args:
+        run: All its sources were read to their ends, and applied.
+        tasks: What `open_snapshots` gives.
+
+    Raises:
+        Stop: One key too many could not be taken away.
+        Aborted, SourceError, TransientError: As `Run.execute`.
+
+    Queries: those of `nsync.plan.namedkeys.NamedKeys`, and of the deletes. Memory: a byte for each key to take away.
+    """
+    with ExitStack() as stack:
+        for task in tasks:
+            stack.enter_context(_unnamed(task).compared(run.executor.resolver.identities, task.number))
+        left: dict[Task, bytearray | None] = dict.fromkeys(tasks)
+        count, is_last = -1, False
+        while left:
+            put_off = {task: _take_away(run, task, keys, is_last=is_last) for task, keys in left.items()}
+            left = {task: keys for task, keys in put_off.items() if any(keys)}
+            before, count = count, sum(keys.count(1) for keys in put_off.values())
+            is_last = count == before
+
+
+def _unnamed(task: Task) -> _Unnamed:
+    assert isinstance(task.source, _Unnamed)
+    return task.source
+
+
+def _take_away(run: Run, task: Task, keys: bytearray | None, *, is_last: bool) -> bytearray:
+    """Take away the keys of one snapshot: all, or those marked; mark those that must be put off."""
+    put_off = bytearray()
+    by_columns = run.by_columns(task) if keys is None and run.executor.engines[task.number].writes_columns else None
+    if by_columns is not None:
+        by_columns.start(None)
+    for batch in row_batches(task.source, run.options.batch_size, keys):
+        put_off.extend(bytes(batch.ordinals[-1] + 1 - len(put_off)))
+        with run.boundary(lambda: ""):
+            for place in _run_batch(run, task, batch, by_columns, is_last=is_last):
+                put_off[place.ordinal] = 1
+        batch_applied.send(sender=Run, source=task.source.name, rows=len(put_off), phase=len(run.phases))
+    return put_off
+
+
+def _run_batch(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | None, *, is_last: bool) -> list[Place]:
+    """Take away some keys; give the places of those that must be put off."""
+    put_off: list[Place] = []
+
+    def one_by_one(start: int, stop: int) -> None:
+        steps = [_step(run, task, ordinal, row, is_last=is_last) for ordinal, row in batch.part(start, stop)]
+        run.executor.run(steps)
+        put_off.extend(step.place for step in steps if step.is_put_off)
+
+    if by_columns is None:
+        one_by_one(0, len(batch))
+    else:
+        by_columns.run(batch, frozenset(Kind), one_by_one, lambda count: None)
+    return put_off
+
+
+def _step(run: Run, task: Task, ordinal: int, row: Row, *, is_last: bool) -> _TakenAway:
+    place = Place(task.number, ordinal, row.number)
+    return _TakenAway(run.executor.accounts, place, row, task.decoder.decode(row, place), is_last=is_last)
