@@ -74,7 +74,7 @@ PAGES = [ROOT / "README.rst", *sorted(page for page in DOCS.rglob("*.rst") if "_
 CODES = {*ERROR_CODES, *WARNING_CODES, *REASON_CODES, *NOTE_CODES}
 COMMANDS = sorted(path.stem for path in (PACKAGE / "management" / "commands").glob("[!_]*.py"))
 PLACEHOLDERS = {"--x", "--no-x"}  # stand for any switch (rule T5)
-RULE = re.compile(r"\b([CSFIAVRTOPM][1-9][0-9]?)\b")
+RULE = re.compile(r"\b([CSFIAVRTOPMG][1-9][0-9]?)\b")
 
 
 # --- every example runs ---------------------------------------------------------------------------------------------

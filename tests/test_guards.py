@@ -1,4 +1,4 @@
-"""Guards: a run that would delete or change more than it should commits nothing, says so, and exits with 4."""
+"""Guards (rule G1): a run that would delete or change more than it should commits nothing, and exits with 4."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 def test_more_deletes_than_the_limit_commit_nothing(
     sync_text: Sync, engine: str, flags: str, limit: str, as_transaction: bool
 ) -> None:
+    """Rule G1."""
     text = HEAD + people(3, flags) + "k11,c,11,New\n"
     how = {"engine": engine, "max_deletes": limit, "as_transaction": as_transaction, "batch_size": 1}
     report = sync_text(text, **BY_ID, **how)

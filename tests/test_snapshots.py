@@ -58,6 +58,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 def test_what_the_file_does_not_name_is_deleted_with_its_mapping(
     sync_text: Sync, engine: str, batch_size: int, as_transaction: bool
 ) -> None:
+    """Rule G2."""
     sync_text(ALL, **AS_UPSERT)
     how = {"engine": engine, "batch_size": batch_size, "as_transaction": as_transaction}
     report = sync_text(SOME, **SNAPSHOT, **how)

@@ -122,7 +122,7 @@ def _snapshots(report: Report) -> Iterator[str]:
     if report.withheld:
         yield "The snapshot took nothing away, because rows failed: fix them, or say --snapshot-despite-errors."
         return
-    for source in report.snapshots:
+    for source in report.snapshots if not report.error else ():
         counts = {kind: count for kind, count in source.outcomes.items() if kind is not OutcomeKind.UNMATCHED}
         told = ", ".join(f"{count:,} {kind.value}" for kind, count in counts.items()) or "names all of them"
         yield f"{plain(source.name)} ({source.target}): {told}"
@@ -239,7 +239,7 @@ def _next_steps(report: Report, rejects: Sequence[str]) -> Iterator[str]:
         yield "To commit the good rows and leave out the failed ones: --on-error skip."
     if failed and not rejects:
         yield "To get the failed rows as a file that can be fixed and synced again: --rejects FILE."
-    if report.dry_run and not failed and not report.error:
+    if report.dry_run and not (failed or report.error or report.guard):
         yield "To write it, leave out --dry-run." if report.writes else "There is nothing to write."
 
 
