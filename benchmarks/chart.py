@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from benchmarks.contenders import LABELS, NAMES
+from benchmarks.contenders import LABELS
 from benchmarks.figures import Figure
 
 _WORKLOADS = ("new", "again", "10 % changed", "references", "deletes")
@@ -47,7 +47,7 @@ class _Scale(NamedTuple):
 
 def charts(figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
     """Give the name and the SVG of each chart; none without figures of the workloads."""
-    shown = [one for one in figures if one.workload in _WORKLOADS]
+    shown = [one for one in figures if one.workload in _WORKLOADS and one.contender in _COLOURS]
     if shown:
         yield "rows-per-second", _chart(shown, "Rows per second, by rows of the file", lambda one: one.rate)
         yield "memory", _chart(shown, "Peak memory of the process in MB, by rows of the file", lambda one: one.peak)
@@ -65,7 +65,7 @@ def _chart(figures: Sequence[Figure], title: str, value: Callable[[Figure], floa
         f"<title>{escape(title)}</title>",
         f'<rect width="{width}" height="{height}" fill="white"/>',
         _text(_LEFT, 18, title, 'font-size="14" font-weight="bold"'),
-        *_legend([name for name in NAMES if any(one.contender == name for one in figures)]),
+        *_legend([name for name in _COLOURS if any(one.contender == name for one in figures)]),
     ]
     for row, workload in enumerate(workloads):
         for column, database in enumerate(databases):
@@ -97,7 +97,7 @@ def _axes(across: _Scale, down: _Scale) -> Iterator[str]:
 
 
 def _curves(figures: Sequence[Figure], across: _Scale, down: _Scale, value: Callable[[Figure], float]) -> Iterator[str]:
-    for name in NAMES:
+    for name in _COLOURS:
         own = sorted((one for one in figures if one.contender == name), key=lambda one: one.rows)
         points = [(across.at(one.rows) * _WIDTH, _HEIGHT - down.at(value(one)) * _HEIGHT) for one in own]
         if len(points) > 1:

@@ -34,6 +34,16 @@ def database_problems(workload: Workload, path: Path, *, maps: bool) -> list[str
     return problems
 
 
+def undone_problems(workload: Workload, rows: int) -> list[str]:
+    """Say how the database differs from what it held before the workload: as many objects and keys as rows, or none."""
+    from benchmarks.app import models
+    from nsync.models import ExternalKeyMapping
+
+    wanted = rows if workload.before else 0
+    found = getattr(models, workload.model).objects.count(), ExternalKeyMapping.objects.count()
+    return [] if found == (wanted, wanted) else [f"{found[0]} objects and {found[1]} keys, not {wanted}"]
+
+
 def _key_problems(workload: Workload, model: Any, path: Path) -> list[str]:
     """Compare which key means which object, and count all mappings of the model."""
     from django.contrib.contenttypes.models import ContentType

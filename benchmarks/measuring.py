@@ -62,7 +62,11 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
         measured = measuring(run)
     told = {"queries": queries["all"], **measured, "saved": models.SAVED[workload.model], "problems": []}
     if task["check"]:
-        told["problems"] = checks.database_problems(workload, path, maps=one.MAPS)
+        told["problems"] = (
+            checks.undone_problems(workload, task["rows"])
+            if one.UNDOES
+            else checks.database_problems(workload, path, maps=one.MAPS)
+        )
     if one.SAVES_CHANGES_ONLY and told["saved"] != workload.saved(task["rows"]):
         told["problems"].append(f"{told['saved']} calls of the receiver, not {workload.saved(task['rows'])}")
     if "outcomes" in told:

@@ -6,6 +6,7 @@ Who is measured. Each is a module with these names:
 ``MAPS``: whether it keeps mappings.
 ``SAVES_CHANGES_ONLY``: whether a receiver hears of changed objects only.
 ``NEEDS_MATCH``: whether it needs a match to delete.
+``UNDOES``: whether, in the end, the database is as it was before.
 ``cannot(workload, database)``: why it is left out, or "".
 ``load(workload, path)``: import what it needs; give the function to measure, which gives what there is to say of it:
 its ``engine``, and perhaps its own ``queries`` and ``outcomes``.
@@ -19,6 +20,8 @@ from typing import Any
 
 _MODULES = {
     "nsync": "nsync_itself",
+    "recording": "nsync_recording",
+    "undo": "nsync_undo",
     "limit": "limit",
     "nsync04": "nsync04",
     "import-export": "import_export",
@@ -26,6 +29,8 @@ _MODULES = {
 NAMES = tuple(_MODULES)
 LABELS = {
     "nsync": "nsync",
+    "recording": "nsync, recording changes",
+    "undo": "nsync, undoing",
     "limit": "plain SQL",
     "nsync04": "django-nsync 0.4",
     "import-export": "django-import-export",

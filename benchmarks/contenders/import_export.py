@@ -18,6 +18,7 @@ REPEATS = True
 SAVES_CHANGES_ONLY = True
 MAPS = False
 NEEDS_MATCH = True
+UNDOES = False
 
 
 def cannot(workload: Workload, database: str) -> str:

@@ -21,6 +21,7 @@ REPEATS = True
 SAVES_CHANGES_ONLY = True
 MAPS = True
 NEEDS_MATCH = False
+UNDOES = False
 
 _SCRIPTS = {
     "new": "people.sql",

@@ -19,6 +19,7 @@ REPEATS = False
 SAVES_CHANGES_ONLY = False
 MAPS = True
 NEEDS_MATCH = True  # its deletes find the object by its match, so their file has that too
+UNDOES = False
 
 
 def cannot(workload: Workload, database: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.workloads import Workload
+
+if TYPE_CHECKING:
+    from nsync.options import Record
 
 LARGEST = 0
 LARGEST_QUICK = 0
@@ -14,6 +17,7 @@ REPEATS = True
 SAVES_CHANGES_ONLY = True
 MAPS = True
 NEEDS_MATCH = False
+UNDOES = False
 
 
 def cannot(workload: Workload, database: str) -> str:
@@ -21,12 +25,14 @@ def cannot(workload: Workload, database: str) -> str:
     return ""
 
 
-def load(workload: Workload, path: Path) -> Callable[[], dict[str, Any]]:
-    """Prepare one call of ``sync()``."""
-    from nsync import sync
+def load(workload: Workload, path: Path, record: Record = "") -> Callable[[], dict[str, Any]]:
+    """Prepare one call of ``sync()``; ``record``: how much is kept of it, by default what the settings say."""
+    from nsync import SyncOptions, sync
+
+    options = SyncOptions(record=record)
 
     def run() -> dict[str, Any]:
-        report = sync(path, f"benchmarks.{workload.model}", system=workload.system)
+        report = sync(path, f"benchmarks.{workload.model}", system=workload.system, options=options)
         if not report.committed:
             raise SystemExit(f"nsync committed nothing: {report.error or next(report.details(), None)}")
         return {

@@ -1,0 +1,26 @@
+"""nsync as a project would call it, recording the changes that ``syncundo`` takes back; `nsync_itself` keeps none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import nsync_itself
+from benchmarks.workloads import Workload
+
+LARGEST = 0
+LARGEST_QUICK = 0
+REPEATS = True
+SAVES_CHANGES_ONLY = True
+MAPS = True
+NEEDS_MATCH = False
+UNDOES = False
+
+cannot = nsync_itself.cannot
+told = nsync_itself.told
+
+
+def load(workload: Workload, path: Path) -> Callable[[], dict[str, Any]]:
+    """Prepare one call of ``sync()``."""
+    return nsync_itself.load(workload, path, record="changes")
