@@ -25,6 +25,7 @@ class Identities:
         self.using = using
         self._systems: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self._models: dict[Any, type[Model] | None] = {}
 
     def system(self, name: str) -> int:
         """Give the primary key of an external system; 0 if there is none of exactly this name."""
@@ -48,6 +49,11 @@ class Identities:
 
     def model(self, content_type: Any) -> type[Model] | None:
         """Give the model of a content type, by its primary key; None if there is none any more."""
+        if content_type not in self._models:
+            self._models[content_type] = self._model(content_type)
+        return self._models[content_type]
+
+    def _model(self, content_type: Any) -> type[Model] | None:
         try:
             return ContentType.objects.db_manager(self.using).get_for_id(content_type).model_class()
         except (ContentType.DoesNotExist, TypeError, ValueError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from nsync.changes import ChangeKind
+
 if TYPE_CHECKING:
     from django.db.models import Model
-
-    from nsync.changes import ChangeKind
 
 
 class WrittenRows(NamedTuple):
@@ -40,6 +40,30 @@ class KeptRow(NamedTuple):
     hidden: tuple[str, ...]  # columns that were written too, whose values are not kept
     source: int
     line: int
+
+
+class KeptBlock(NamedTuple):
+    """Rows of one table as the journal has them together, all inserted or all deleted, column by column."""
+
+    change: int  # primary key of the RecordedChange
+    kind: ChangeKind
+    label: str  # of the model of the table
+    pks: Sequence[object]
+    names: tuple[str, ...]  # attnames of the columns that are kept
+    columns: Sequence[Sequence[object]]
+    hidden: tuple[str, ...]  # columns that were written too, whose values are not kept
+    source: int
+    lines: Sequence[int]
+
+    def rows(self) -> list[KeptRow]:
+        """Give each row, in the order in which they were written."""
+        found = []
+        values = zip(*self.columns, strict=True) if self.columns else iter([()] * len(self.pks))
+        for pk, line, cells in zip(self.pks, self.lines, values, strict=True):
+            row = dict(zip(self.names, cells, strict=True))
+            before, after = ({}, row) if self.kind is ChangeKind.INSERT else (row, {})
+            found.append(KeptRow(self.change, self.kind, self.label, pk, before, after, self.hidden, self.source, line))
+        return found
 
 
 class Recorder(Protocol):

@@ -11,12 +11,13 @@ from django.db.models import Model
 from nsync.apply.images import has_table
 from nsync.apply.mappings import mappings_of
 from nsync.apply.restoring import Left, Restorer
+from nsync.apply.unmaking import unmake
 from nsync.changes import ERROR_CODES, ChangeKind
 from nsync.fields import concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping, ExternalSystem, RecordedChange
-from nsync.record.journal import kept_rows, model_of, text_of
-from nsync.recording import KeptRow, Recorder
+from nsync.record.journal import kept_block, kept_pks, kept_rows, model_of, text_of
+from nsync.recording import KeptBlock, KeptRow, Recorder
 
 _READ = 200  # changes at once; a block among them may hold five thousand rows
 _AT_ONCE = 5_000  # rows that are put back together
@@ -57,6 +58,7 @@ class Unwinding:
         self._progress = progress
         self._changes = RecordedChange._base_manager.using(using).filter(run_id=run)
         self._identities = Identities(using)
+        self._recorder = recorder
         self._restorer = Restorer(self._identities, recorder, force=force, is_held=self._held)
         self._made = _MadeMappings(self._changes)
         self._kept: set[tuple[str, str]] = set()  # label and primary key of created objects that stay
@@ -76,18 +78,40 @@ class Unwinding:
 
     def _run(self, changes: Any) -> None:
         for rows in self._groups(changes):
-            self._restore_or_hold(rows)
-            self._rows += len(rows)
+            if isinstance(rows, KeptBlock):
+                self._restore_block(rows)
+                self._rows += len(rows.pks)
+            else:
+                self._restore_or_hold(rows)
+                self._rows += len(rows)
             if self._progress is not None:
                 self._progress(self._rows, self._total)
         self._restore_children(())
         self._retry()
 
-    def _groups(self, changes: Any) -> Iterator[list[KeptRow]]:
+    def _restore_block(self, block: KeptBlock) -> None:
+        """Put the rows of a block back: all at once, if they are as the run has left them and nobody refers to them."""
+        model = model_of(block.label)
+        may_go = not (self._only or self._waiting or self._children or self._kept or self._lost)
+        if may_go and model is not None and self._unmake(model, block):
+            self.done.setdefault(block.label, Counter())[DONE[block.kind]] += len(block.pks)
+        elif rows := [row for row in reversed(block.rows()) if self._is_wanted(row)]:
+            self._restore_or_hold(rows)
+
+    def _unmake(self, model: type[Model], block: KeptBlock) -> bool:
+        return not self._held(model, block.pks) and unmake(model, block, self._identities, self._recorder)
+
+    def _groups(self, changes: Any) -> Iterator[list[KeptRow] | KeptBlock]:
         """Give rows from the last to the first, those together that can be put back together."""
         group: list[KeptRow] = []
         seen: set[object] = set()
         for row in self._reversed(changes):
+            if isinstance(row, KeptBlock):
+                if group:
+                    yield group
+                    group, seen = [], set()
+                yield row
+                continue
             is_other = bool(group) and (group[0].label, group[0].kind) != (row.label, row.kind)
             if is_other or row.pk in seen or len(group) == _AT_ONCE:
                 yield group
@@ -97,12 +121,15 @@ class Unwinding:
         if group:
             yield group
 
-    def _reversed(self, changes: Any) -> Iterator[KeptRow]:
+    def _reversed(self, changes: Any) -> Iterator[KeptRow | KeptBlock]:
         last: int | None = None
         while True:
             part = list((changes if last is None else changes.filter(pk__lt=last)).order_by("-pk")[:_READ])
             for change in part:
-                yield from (row for row in reversed(kept_rows(change)) if self._is_wanted(row))
+                if change.block:
+                    yield kept_block(change)
+                else:
+                    yield from (row for row in kept_rows(change) if self._is_wanted(row))
             if not part:
                 return
             last = part[-1].pk
@@ -118,6 +145,8 @@ class Unwinding:
 
     def _is_bound(self, row: KeptRow) -> bool:
         """Whether a key stays as it is: what it means stays, or what it would mean does not return."""
+        if not (self._kept or self._lost):
+            return False  # as in nearly all runs
         is_gone = row.kind is ChangeKind.DELETE
         stays = not is_gone and self._means(row) in self._kept
         return stays or (row.kind is not ChangeKind.INSERT and self._meant(row) in self._lost)
@@ -229,16 +258,18 @@ class Unwinding:
 
     def _held(self, model: type[Model], pks: Sequence[object]) -> Mapping[object, str]:
         """Say which keys, of any system, mean created objects, other than those that the run itself made."""
-        by_text = {str(pk): pk for pk in pks}
-        found: dict[int, object] = {}
+        found: set[int] = set()
         for mappings in mappings_of(model, pks, self._identities):
-            rows = mappings.values_list("pk", "object_id")
-            found.update({pk: by_text[object_id] for pk, object_id in rows if object_id in by_text})
+            found.update(mappings.values_list("pk", flat=True))
         others = self._made.without(found)
+        if not others:
+            return {}
+        by_text = {str(pk): pk for pk in pks}
         named = ExternalKeyMapping._base_manager.using(self._using).select_related("external_system").in_bulk(others)
         return {
-            found[pk]: f"key {mapping.external_key!r} of {mapping.external_system.name}"
-            for pk, mapping in named.items()
+            by_text[mapping.object_id]: f"key {mapping.external_key!r} of {mapping.external_system.name}"
+            for mapping in named.values()
+            if mapping.object_id in by_text
         }
 
 
@@ -267,7 +298,7 @@ class _MadeMappings:
         if block not in self._read:
             while len(self._read) >= _BLOCKS:
                 del self._read[next(iter(self._read))]
-            self._read[block] = frozenset(row.pk for row in kept_rows(self._changes.get(pk=block)))
+            self._read[block] = frozenset(kept_pks(self._changes.get(pk=block)))
         return self._read[block]
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import JSONField, Model
+from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_save, pre_save
 
 from nsync.apply.deferred import check_postgresql
-from nsync.apply.images import columns_of, has_table
+from nsync.apply.images import columns_of
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
+from nsync.apply.unmaking import holds_json, pointers_to
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
 from nsync.equality import is_another
 from nsync.errors import Problem, RowError
-from nsync.fields import concrete_model, field_of, relations_to
+from nsync.fields import field_of
 from nsync.identities import Identities
 from nsync.recording import KeptRow, Recorder, WrittenRows
 from nsync.rowsin import RowsIn, slices
@@ -133,7 +134,7 @@ class Restorer:
         found = []
         for row in rows:
             now = current[row.pk]
-            if row.after.items() <= now.items() and not _holds_json(model):
+            if row.after.items() <= now.items() and not holds_json(model):
                 continue  # as nearly all
             names = [name for name, value in row.after.items() if name in now and _differs(model, name, value, now)]
             if names:
@@ -167,11 +168,7 @@ class Restorer:
     ) -> dict[object, str]:
         """Say which rows of other tables, or of this one that stay, point to rows."""
         found: dict[object, str] = {}
-        for relation in relations_to(model):
-            link = relation.field
-            other = concrete_model(link.model)
-            if link not in other._meta.local_concrete_fields or not has_table(other, self._using):
-                continue
+        for link, other in pointers_to(model, self._using):
             name = link.target_field.attname
             targets = {current[pk][name]: pk for pk in there if current[pk].get(name) is not None}
             pk = other._meta.pk.attname
@@ -361,12 +358,6 @@ def _send(
 
 def _differs(model: type[Model], name: str, value: object, now: Row) -> bool:
     return is_another(field_of(model, name), value, now[name])
-
-
-@cache
-def _holds_json(model: type[Model]) -> bool:
-    """Whether values that are equal in Python may be two values of a column: 1 and true."""
-    return any(isinstance(field, JSONField) for field in model._meta.concrete_fields)
 
 
 def _value(model: type[Model], name: str, row: KeptRow) -> object:

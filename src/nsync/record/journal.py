@@ -15,8 +15,8 @@ from nsync.changes import ChangeKind
 from nsync.fields import field_of, held_field
 from nsync.models import RecordedChange
 from nsync.record.blocks import pack_columns, unpack_columns
-from nsync.record.values import reader, survives, to_json, writer
-from nsync.recording import KeptRow, WrittenRows
+from nsync.record.values import column_reader, reader, survives, to_json, writer
+from nsync.recording import KeptBlock, KeptRow, WrittenRows
 
 Insert = Callable[[type[Model], Sequence[str], Sequence[Sequence[object]]], object]  # model, attnames, columns
 
@@ -128,27 +128,36 @@ class Journal:
 
 def kept_rows(change: RecordedChange) -> list[KeptRow]:
     """Read what a change holds: one row, or those of a block, in the order in which they were written."""
-    kind, model = ChangeKind(change.kind), model_of(change.model)
-    source = -1 if change.source is None else change.source
-    if not change.block:
-        before, after = _values(change.before, model), _values(change.after, model)
-        hidden = tuple(after.pop(HIDDEN, before.pop(HIDDEN, ())))
-        before.pop(HIDDEN, None)
-        pk = _pk_of(change.object_id, {**before, **after}, model)
-        return [KeptRow(change.pk, kind, change.model, pk, before, after, hidden, source, change.line or 0)]
+    if change.block:
+        return kept_block(change).rows()
+    model = model_of(change.model)
+    before, after = _values(change.before, model), _values(change.after, model)
+    hidden = tuple(after.pop(HIDDEN, before.pop(HIDDEN, ())))
+    before.pop(HIDDEN, None)
+    pk = _pk_of(change.object_id, {**before, **after}, model)
+    kind, source = ChangeKind(change.kind), _source_of(change)
+    return [KeptRow(change.pk, kind, change.model, pk, before, after, hidden, source, change.line or 0)]
+
+
+def kept_block(change: RecordedChange) -> KeptBlock:
+    """Read a block."""
+    model = model_of(change.model)
     head = json.loads(change.after)
-    names, hidden = head["names"], tuple(head[HIDDEN])
+    names = tuple(head["names"])
     written_pks, lines, *written = unpack_columns(change.block)
-    columns = [list(map(_reader(model, name), column)) for name, column in zip(names, written, strict=True)]
-    pks = list(map(_reader(model, model._meta.pk.attname if model else ""), written_pks))
-    found = []
-    rows = zip(*columns, strict=True) if columns else [()] * len(pks)
-    for pk, line, values in zip(pks, lines, rows, strict=True):
-        row = dict(zip(names, values, strict=True))
-        is_insert = kind is ChangeKind.INSERT
-        before, after = ({}, row) if is_insert else (row, {})
-        found.append(KeptRow(change.pk, kind, change.model, pk, before, after, hidden, source, line))
-    return found
+    columns = [_column_reader(model, name)(column) for name, column in zip(names, written, strict=True)]
+    pks = _pk_reader(model)(written_pks)
+    kind, hidden = ChangeKind(change.kind), tuple(head[HIDDEN])
+    return KeptBlock(change.pk, kind, change.model, pks, names, columns, hidden, _source_of(change), lines)
+
+
+def _source_of(change: RecordedChange) -> int:
+    return -1 if change.source is None else change.source
+
+
+def kept_pks(change: RecordedChange) -> Sequence[object]:
+    """Read the primary keys of the rows of a block."""
+    return _pk_reader(model_of(change.model))(unpack_columns(change.block)[0])
 
 
 def may_hold(change: RecordedChange, pk: str) -> bool:
@@ -189,6 +198,28 @@ def _reader(model: type[Model] | None, name: str) -> Callable[[Any], object]:
             return written
 
     return read_or_leave
+
+
+@cache
+def _column_reader(model: type[Model] | None, name: str) -> Callable[[Sequence[Any]], Sequence[object]]:
+    """Give what reads many values of a column; see `_reader`."""
+    read_one = _reader(model, name)
+    fields = [] if model is None else [field for field in model._meta.concrete_fields if field.attname == name]
+    if not fields:
+        return lambda written: written
+    read = column_reader(fields[0])
+
+    def read_or_leave(written: Sequence[Any]) -> Sequence[object]:
+        try:
+            return read(written)
+        except (ValidationError, ValueError, TypeError):  # the field has another type since, as to some of them
+            return list(map(read_one, written))
+
+    return read_or_leave
+
+
+def _pk_reader(model: type[Model] | None) -> Callable[[Sequence[Any]], Sequence[object]]:
+    return _column_reader(model, "" if model is None else str(model._meta.pk.attname))
 
 
 def _values(text: str, model: type[Model] | None) -> dict[str, Any]:

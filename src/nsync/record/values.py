@@ -13,11 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import FileField, JSONField
+from django.db.models import FileField, IntegerField, JSONField
 from django.utils.duration import duration_iso_string
 
 from nsync.equality import same
-from nsync.fields import is_untouched
+from nsync.fields import held_field, is_text, is_untouched
 
 _AS_JSON = frozenset({bool, float, int, str, type(None)})
 _TEXTS: dict[type, Callable[[Any], str]] = {
@@ -58,6 +58,30 @@ def reader(field: Any) -> Callable[[Any], object]:
         return None if written is None else field.to_python(written)
 
     return read
+
+
+def column_reader(field: Any) -> Callable[[Sequence[Any]], Sequence[object]]:
+    """Give what makes values of a column of what `writer` made of them, all at once."""
+    read = reader(field)
+    kind = _kind_of(field)
+
+    def read_column(written: Sequence[Any]) -> Sequence[object]:
+        # Most are what JSON has: a text of a text field is itself.
+        if kind is not None and set(map(type, written)) <= {kind, type(None)}:
+            return written
+        return list(map(read, written))
+
+    return read_column
+
+
+def _kind_of(field: Any) -> type | None:
+    """Give the type whose values of a field are the same in JSON; None if none is, or the field is not Django's."""
+    held = held_field(field)
+    if not (is_untouched(field) and is_untouched(held)) or isinstance(field, JSONField):
+        return None
+    if is_text(held):
+        return str
+    return int if isinstance(held, IntegerField) else None
 
 
 def _written(field: Any, value: Any) -> object:
