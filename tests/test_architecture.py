@@ -36,6 +36,7 @@ VOCABULARY = frozenset(
         "errors",
         "fields",
         "identities",
+        "kept",
         "loading",
         "models",
         "options",
@@ -55,6 +56,7 @@ CONDUCTOR = frozenset(
         "conductor",
         "engines",
         "executor",
+        "expiring",
         "factory",
         "history",
         "locking",
@@ -104,6 +106,7 @@ EXCEPTIONS = {
 AT_THE_DATABASE = {
     "apply": "writes",
     "conductor": "begins the transaction, and creates systems",
+    "expiring": "asks whether a transaction of the caller is open",
     "factory": "builds actions from code, against a database",
     "history": "keeps the record of a run",
     "identities": "numbers of systems and content types",

@@ -21,6 +21,7 @@ from nsync.changes import ChangeKind
 from nsync.engines import choose_engine, unforeseen
 from nsync.errors import ConfigError, NsyncError, Problem
 from nsync.executor import Executor
+from nsync.expiring import expire
 from nsync.history import History
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
@@ -100,6 +101,8 @@ def sync_all(
         report = conductor.conduct()
     run_finished.send(sender=sync_all, report=report)
     logger.info("%s: %d rows, %.1f s", report.status, report.rows, report.seconds)
+    if not options.dry_run:
+        expire(conductor.using, report.seconds)
     return report
 
 
