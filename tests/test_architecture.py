@@ -91,6 +91,7 @@ EXCEPTIONS = {
     ("management.running", "record.rejects"): "and so for the rejects",
     ("management.running", "record.report"): "the type of what sync_all() gives",
     ("management.running", "record.text"): "and it prints the summary",
+    ("management.notifying", "record.text"): "a mail has no control characters either",
     ("management.history", "record.text"): "what a terminal shows has no control characters",
     ("management.commands.syncundo", "record.text"): "and so here",
     ("management.commands.syncruns", "record.exported"): "it prints what is recorded, as JSON and CSV",

@@ -22,7 +22,7 @@ from nsync.engines import choose_engine, unforeseen
 from nsync.errors import ConfigError, NsyncError, Problem
 from nsync.executor import Executor
 from nsync.expiring import expire
-from nsync.history import History
+from nsync.history import History, told_by
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
 from nsync.models import ExternalSystem
@@ -150,7 +150,7 @@ class _Conductor:
             with self._locked(inside=False):
                 return self._conduct()
         except Locked as error:
-            self.history.abandon(str(error))
+            self._abandon(error, str(error))
             raise
 
     def _conduct(self) -> Report:
@@ -177,15 +177,21 @@ class _Conductor:
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
-            self.history.abandon("interrupted")
+            self._abandon(error, "interrupted")
             raise
         except Exception as error:
             if not self._was_committed:
-                self.history.abandon(f"{type(error).__name__}: {error}")
+                self._abandon(error, f"{type(error).__name__}: {error}")
                 raise
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
+
+    def _abandon(self, error: BaseException, why: str) -> None:
+        """Let the history say why there is no report, and whoever hears of the error where to look."""
+        self.history.abandon(why)
+        if self.history.run is not None:
+            error.add_note(told_by(self.history.run))
 
     def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
         """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
@@ -311,6 +317,7 @@ class _Conductor:
             changed_fields=dict(accounts.changed_fields.most_common()),
             unforeseen=self._unforeseen(),
             skips_errors=self.options.on_error == "skip",
+            run=None if self.history.run is None else self.history.run.pk,
         )
 
     def _source_report(self, task: Task) -> SourceReport:
@@ -333,6 +340,7 @@ class _Conductor:
             engine=engine.name,
             engine_hint=engine.hint,
             engine_reasons=engine.reasons,
+            hidden=self.history.hidden_headers(task),
         )
 
     def _unforeseen(self) -> tuple[str, ...]:

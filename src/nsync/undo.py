@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connections, transaction
 
@@ -16,7 +16,7 @@ from nsync.conductor import database_error
 from nsync.conf import hidden_columns
 from nsync.errors import ConfigError, NsyncError
 from nsync.expiring import expire
-from nsync.history import end_run, insert_into, keep_outcomes, start_run
+from nsync.history import end_run, insert_into, keep_outcomes, start_run, told_by
 from nsync.locks import locked
 from nsync.models import RecordedChange
 from nsync.models import Run as RunRecord
@@ -46,6 +46,11 @@ class UndoReport:
     def exit_code(self) -> int:
         """Give the exit code of a command that ends with this report (rule T7)."""
         return 3 if self.left else 0
+
+    def veiled(self) -> UndoReport:
+        """Give the same without values of columns that are not to be kept."""
+        hidden = hidden_columns()
+        return replace(self, left=[_veiled(one, hidden) for one in self.left])
 
 
 def undo(
@@ -139,6 +144,7 @@ def _give_up(mine: RunRecord | None, using: str, error: BaseException) -> None:
     """Say in the history why nothing was undone, and raise what others cannot be expected to know."""
     if mine is not None:
         end_run(mine.pk, using, RunRecord.Status.FAILED, error=f"{type(error).__name__}: {error}")
+        error.add_note(told_by(mine))
     if isinstance(error, DatabaseError):
         raise NsyncError(database_error(error)) from error
 
@@ -181,7 +187,6 @@ def _start(record: RunRecord, using: str, command: str, *, force: bool, only: Co
 def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, *, is_whole: bool) -> None:
     """Say what became of both runs."""
     status = RunRecord.Status
-    hidden = hidden_columns()
     keep_outcomes(
         using,
         (
@@ -193,9 +198,9 @@ def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, 
                 one.code,
                 f"{one.row.label}.{one.field}".rstrip("."),
                 "",
-                told(_veiled(one, hidden)),
+                told(one),
             )
-            for one in report.left
+            for one in report.veiled().left
         ),
     )
     outcomes: Counter[str] = Counter()
