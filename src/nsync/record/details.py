@@ -19,6 +19,8 @@ CREATE TABLE problem (
 CREATE TABLE reject (source INTEGER, ordinal INTEGER, row BLOB, PRIMARY KEY (source, ordinal));
 """
 ERROR, WARNING, REASON = 0, 1, 2  # in the order in which they are told
+# What is wrong with the values of several columns, of which the problem names one and its message all.
+_OF_SEVERAL = frozenset({"check", "foreign-key", "refused", "unique", "validation"})
 
 
 class Entry(NamedTuple):
@@ -135,8 +137,14 @@ class VeiledDetails(Details):
 
 
 def veiled(problem: Problem, hidden: Collection[str]) -> Problem:
-    """Leave nothing but the code, and what it means, of a problem of a column that is not to be kept."""
-    if problem.column not in hidden:
+    """
+    Leave nothing but the code, and what it means, of a problem of a column that is not to be kept.
+
+    Args:
+        problem: Of a row.
+        hidden: Those columns; "" is among them if the model of the source has one, whether the source has it or not.
+    """
+    if problem.column not in hidden and not ("" in hidden and problem.code in _OF_SEVERAL):
         return problem
     return problem._replace(value="", message=ERROR_CODES.get(problem.code, ""))
 
