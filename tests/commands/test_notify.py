@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection
 
 from nsync.models import Run
 from tests.commands.conftest import Project, Ran
@@ -262,6 +264,34 @@ def test_an_undo_that_cannot_be_is_told(command: Command, mailoutbox: list[Email
     subject, body = the_mail(mailoutbox)
     assert subject == "syncundo 4711: stopped by an error (exit code 1)"
     assert "there is no run 4711" in body
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_takes_an_undo_back_and_is_told(
+    command: Command, mailoutbox: list[EmailMessage], sent: signal.Signals, code: int
+) -> None:
+    """T7."""
+    command("syncfile", "HR", "testapp", "Person", "good.csv")
+    run = Run.objects.latest("pk").pk
+
+    def send(execute: Callable[..., object], sql: str, *others: object) -> object:
+        if sql.startswith("DELETE FROM") and "testapp_person" in sql:
+            os.kill(os.getpid(), sent)
+        return execute(sql, *others)
+
+    with connection.execute_wrapper(send):
+        try:
+            ran = command("syncundo", str(run), "--notify")
+        except KeyboardInterrupt:  # which code that calls the command catches by itself
+            ran = Ran(130, "", "")
+
+    undone = Run.objects.latest("pk")
+    subject, body = the_mail(mailoutbox)
+    assert ran.code == code
+    assert Person.objects.count() == 1
+    assert (undone.undoes_id, undone.status) == (run, "failed")
+    assert subject == f"syncundo {run}: ended by {'SIGTERM' if code == 143 else 'Ctrl-C'} (exit code {code})"
+    assert f"syncruns {undone.pk} tells" in body
 
 
 # --- a process of its own -----------------------------------------------------------------------------------------
