@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
@@ -41,7 +43,7 @@ def test_a_field_a_property_and_a_relation_may_be_closed(entry: str) -> None:
         ([], "E001", "NSYNC is a list", "NSYNC = {"),
         ({"NEVER_WRIT": []}, "E002", "unknown key: 'NEVER_WRIT'", "Did you mean 'NEVER_WRITE'?"),
         ({"never_write": []}, "E002", "unknown key: 'never_write'", "Did you mean 'NEVER_WRITE'?"),
-        ({"COLOUR": 1}, "E002", "unknown key: 'COLOUR'", "Known keys: MAX_CHANGES"),
+        ({"COLOUR": 1}, "E002", "unknown key: 'COLOUR'", "Known keys: KEEP, MAX_CHANGES"),
         ({"NEVER_WRITE": "auth.User.email"}, "E003", "is a str", '"app.Model.field"'),
         ({"NEVER_WRITE": ["salary"]}, "E003", "malformed entry 'salary'", '"app.Model.field"'),
         ({"NEVER_WRITE": ["testapp.Person."]}, "E003", "malformed entry", '"app.Model.field"'),
@@ -54,6 +56,15 @@ def test_a_field_a_property_and_a_relation_may_be_closed(entry: str) -> None:
             "testapp.Person has no field or property 'salry'",
             "Did you mean 'salary'?",
         ),
+        ({"KEEP": "90d"}, "E006", "is a str; it must be a dict", '{"changes": "90d", "runs": "2y"}'),
+        ({"KEEP": None}, "E006", "is a NoneType; it must be a dict", "None is for ever"),
+        ({"KEEP": {"change": "90d"}}, "E006", "unknown key: 'change'", "Did you mean 'changes'?"),
+        ({"KEEP": {"Runs": None}}, "E006", "unknown key: 'Runs'", "Did you mean 'runs'?"),
+        ({"KEEP": {"changes": "90"}}, "E006", "has 'changes': '90' is no time; write hours", "None is for ever"),
+        ({"KEEP": {"runs": 90}}, "E006", "has 'runs': 90 is no time", "None is for ever"),
+        ({"KEEP": {"runs": timedelta(-1)}}, "E006", "is no time", "None is for ever"),
+        ({"KEEP": {"changes": "3y"}}, "E006", 'keeps changes longer than runs, with which they go; let "runs"', ""),
+        ({"KEEP": {"changes": None}}, "E006", "keeps changes longer than runs", ""),
     ],
 )
 def test_a_mistake_is_named_with_its_cure(nsync: object, code: str, message: str, hint: str) -> None:
@@ -62,6 +73,13 @@ def test_a_mistake_is_named_with_its_cure(nsync: object, code: str, message: str
     assert problem[0] == f"nsync.{code}"
     assert message in problem[1]
     assert hint in problem[2]
+
+
+@pytest.mark.parametrize(
+    "keep", [{}, {"changes": "90d"}, {"runs": None}, {"changes": None, "runs": None}, {"runs": timedelta(days=30)}]
+)
+def test_ages_and_none_say_how_long_history_is_kept(keep: object) -> None:
+    assert found({"KEEP": keep}) == []
 
 
 def test_each_bad_entry_is_named() -> None:

@@ -24,7 +24,7 @@ from nsync.recording import KeptRow
 from tests.agreed_relations import EXAMPLES
 from tests.agreeing import Example, Run, Variant, check
 from tests.plan.known import link
-from tests.testapp.models import House, Parcel, Person
+from tests.testapp.models import House, Parcel, Person, Stock
 
 pytestmark = pytest.mark.django_db
 
@@ -194,6 +194,30 @@ def test_values_of_hidden_fields_are_nowhere(settings: Any) -> None:
     assert found.outcomes == {"failed": 1, "created": 40}
     assert not [text for text in kept if "Secret" in text]
     assert {row.hidden for row in rows(found) if row.label == "testapp.Person"} == {("first_name", "age")}
+
+
+@pytest.mark.parametrize(
+    ("redacted", "model", "text", "options"),
+    [
+        ("Stock.article", Stock, "shelf,article\nA,Secret\n", {}),
+        ("Stock.article", Stock, "shelf,article\nB,Secret2\n", {"validate": True}),
+        ("Stock.quantity", Stock, "shelf,article,quantity\nC,c,-4711\n", {}),
+        ("Person.employee_id", Person, "first_name,Nummer\nA,Secret\n", {"map": (("Nummer", "employee_id"),)}),
+    ],
+)
+def test_what_a_constraint_says_of_hidden_fields_is_not_kept_either(
+    settings: Any, redacted: str, model: Any, text: str, options: dict[str, Any]
+) -> None:
+    """It may name another column, and the values of all."""
+    settings.NSYNC = {"REDACT": [f"testapp.{redacted}"]}
+    Stock.objects.create(shelf="A", article="Secret")
+    Stock.objects.create(shelf="B", article="Secret2")
+    Person.objects.create(first_name="B", employee_id="Secret")
+    header, line = text.splitlines()
+    found = run(f"external_key,action_flags,{header}\nk,c,{line}\n", model, **options)
+    outcome = found.row_outcomes.get()
+    assert outcome.outcome == "failed"
+    assert not [word for word in ("Secret", "4711") if word in f"{outcome.value} {outcome.message}"]
 
 
 def test_many_rows_cost_a_query_for_five_thousand_of_them(sync_text: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
 from nsync.conf import known_keys, settings
+from nsync.kept import Kept, keep_problems
 from nsync.limits import read_limit
 from nsync.options import CHOICES
 
@@ -22,8 +23,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     Returns:
         ``nsync.E001``: not a dict; ``nsync.E002``: an unknown key; ``nsync.E003``: a malformed or dangling
         ``NEVER_WRITE``; ``nsync.E004``: ``RECORD`` is none of its values; ``nsync.E005``: a malformed or dangling
-        ``REDACT``; ``nsync.E007``: a limit that is none. Errors, not warnings: what they find would
-        silently protect nothing.
+        ``REDACT``; ``nsync.E006``: a malformed ``KEEP``; ``nsync.E007``: a limit that is none. Errors, not warnings:
+        what they find would silently protect nothing, or keep nothing.
     """
     raw = getattr(django_settings, "NSYNC", {})
     if not isinstance(raw, dict):
@@ -34,7 +35,14 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 id="nsync.E001",
             )
         ]
-    return [*_unknown_keys(raw), *_bad_never_write(), *_bad_record(), *_bad_redact(), *_bad_limits()]
+    return [
+        *_unknown_keys(raw),
+        *_bad_never_write(),
+        *_bad_record(),
+        *_bad_redact(),
+        *_bad_keep(),
+        *_bad_limits(),
+    ]
 
 
 def _unknown_keys(raw: Iterable[object]) -> Iterator[Error]:
@@ -70,6 +78,13 @@ def _bad_limits() -> Iterator[Error]:
     if not isinstance(smallest, int) or isinstance(smallest, bool) or smallest < 0:
         hint = "Write a whole number of objects, such as 100; 0: the limit of a snapshot always holds."
         yield Error(f'NSYNC["SNAPSHOT_MINIMUM"] is {smallest!r}.', hint=hint, id="nsync.E007")
+
+
+def _bad_keep() -> Iterator[Error]:
+    for what, mistyped in keep_problems():
+        hint = _did_you_mean(mistyped.lower(), list(Kept._fields)) if mistyped else ""
+        hint = hint or 'Write {"changes": "90d", "runs": "2y"}; an age of None is for ever.'
+        yield Error(f'NSYNC["KEEP"] {what}', hint=hint, id="nsync.E006")
 
 
 def _bad_fields(key: str, entries: object, code: str, *, takes_properties: bool) -> Iterator[Error]:

@@ -21,8 +21,9 @@ from nsync.changes import ChangeKind
 from nsync.engines import Engine, choose_engine
 from nsync.errors import ConfigError, NsyncError
 from nsync.executor import Executor
+from nsync.expiring import expire
 from nsync.guards import Guards
-from nsync.history import History
+from nsync.history import History, told_by
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
 from nsync.models import ExternalSystem
@@ -102,6 +103,8 @@ def sync_all(
         report = conductor.conduct()
     run_finished.send(sender=sync_all, report=report)
     logger.info("%s: %d rows, %.1f s", report.status, report.rows, report.seconds)
+    if not options.dry_run:
+        expire(conductor.using, report.seconds)
     return report
 
 
@@ -180,7 +183,7 @@ class _Conductor:
                     self._rehearse()
                 return self._end(False) if self.stopped_by else self._conduct()
         except Locked as error:
-            self.history.abandon(str(error))
+            self._abandon(error, str(error))
             raise
 
     def _conduct(self) -> Report:
@@ -205,11 +208,11 @@ class _Conductor:
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
-            self.history.abandon("interrupted")
+            self._abandon(error, "interrupted")
             raise
         except Exception as error:
             if not self._was_committed:
-                self.history.abandon(f"{type(error).__name__}: {error}")
+                self._abandon(error, f"{type(error).__name__}: {error}")
                 raise
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
@@ -247,6 +250,12 @@ class _Conductor:
     @property
     def _is_one_transaction(self) -> bool:
         return self.doing.dry_run or self.doing.as_transaction or self._is_walked
+
+    def _abandon(self, error: BaseException, why: str) -> None:
+        """Let the history say why there is no report, and whoever hears of the error where to look."""
+        self.history.abandon(why)
+        if self.history.run is not None:
+            error.add_note(told_by(self.history.run))
 
     def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
         """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
@@ -349,6 +358,7 @@ class _Conductor:
         return report_of(
             self.run,
             self.options,
+            self.history,
             self._state(is_committed or bool(self.run.last_committed)),
             is_committed=is_committed,
             error=self.error,

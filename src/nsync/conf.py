@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from django.apps import apps
@@ -28,6 +28,9 @@ class Setting(Generic[T]):
 
 class Settings:
     """What ``NSYNC`` may hold: each attribute is the key of the same name."""
+
+    KEEP = Setting[Mapping[str, object]]({})
+    """How long history is kept, such as ``{"changes": "90d", "runs": "2y"}`` (`nsync.kept`)."""
 
     MAX_CHANGES = Setting[object](None)
     """How many objects a run may change, as ``--max-changes`` takes it; None: any number."""

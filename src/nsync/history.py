@@ -16,13 +16,13 @@ from django.db.models import Model
 from django.utils import timezone
 
 from nsync.apply.inserting import insert_by_columns, insert_row
-from nsync.changes import ERROR_CODES
 from nsync.conf import hidden_columns, settings
 from nsync.errors import SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.models import RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.options import SyncOptions
+from nsync.record.details import veiled
 from nsync.record.journal import Insert, Journal
 from nsync.record.report import Report
 from nsync.recording import Recorder, WrittenRows
@@ -124,6 +124,10 @@ class History:
         except DatabaseError:  # the connection is gone; the next run says that this one has failed
             logger.warning("the end of run %s could not be recorded", self.run.pk, exc_info=True)
 
+    def hidden_headers(self, task: Task) -> frozenset[str]:
+        """Name the columns of a source whose values are not to be kept."""
+        return frozenset(_hidden_headers(task, self._hidden))
+
     def _end(self, status: str, **values: Any) -> None:
         assert self.run is not None  # asked before
         end_run(self.run.pk, self._using, status, **values)
@@ -153,14 +157,12 @@ class History:
     def _outcomes(self, report: Report) -> Iterator[tuple[object, ...]]:
         """Give what there is to say of rows; of columns that are not to be kept the code alone."""
         assert self.run is not None  # asked before
-        hidden = [_hidden_headers(task, self._hidden) for task in self._tasks]
         for entry in report.details():
             outcome = report.outcome(entry)
             place = (self.run.pk, entry.source, entry.line, outcome.value if outcome else "")
             for problem in entry.problems:
-                if problem.column in hidden[entry.source]:
-                    problem = problem._replace(value="", message=ERROR_CODES.get(problem.code, ""))
-                yield (*place, problem.code, *map(_clean, (problem.column, problem.value, problem.message)))
+                _, message, column, value = veiled(problem, report.sources[entry.source].hidden)
+                yield (*place, problem.code, *map(_clean, (column, value, message)))
 
 
 def start_run(using: str, **values: Any) -> RunRecord:
@@ -177,6 +179,11 @@ def end_run(run: int, using: str, status: str, **values: Any) -> None:
     runs = RunRecord._base_manager.using(using)
     kept = {name: _clean(value) for name, value in values.items()}
     runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **kept)
+
+
+def told_by(run: RunRecord) -> str:
+    """Say where to look for what is kept of a run."""
+    return f"syncruns {run.pk} tells what is kept of it"
 
 
 def keep_outcomes(using: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -107,13 +107,17 @@ class Run(models.Model):
     seconds = models.FloatField(null=True, blank=True)
     queries = models.BigIntegerField(null=True, blank=True)
     peak_memory = models.BigIntegerField(null=True, blank=True, help_text="Bytes, of the whole process.")
-    recorded = models.CharField(max_length=10, blank=True, help_text="What is kept: changes, rows or summary.")
+    recorded = models.CharField(
+        max_length=10, blank=True, help_text="What is kept: changes, part of them (part), rows or summary."
+    )
     error = models.TextField(blank=True, help_text="What ended the run early.")
     undoes = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="undone_by")
 
     class Meta:
         verbose_name = "run"
         verbose_name_plural = "runs"
+        # After each run the old ones are looked for of which more is kept than should be; as a rule there are none.
+        indexes: ClassVar = [models.Index(fields=["recorded", "started"], name="nsync_run_kept_idx")]
 
     def __str__(self) -> str:
         return f"run {self.pk}"

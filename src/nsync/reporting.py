@@ -6,6 +6,7 @@ from itertools import chain
 
 from nsync.engines import unforeseen
 from nsync.errors import Problem
+from nsync.history import History
 from nsync.options import SyncOptions
 from nsync.record.report import Report, SourceReport
 from nsync.run import Run, Task
@@ -14,6 +15,7 @@ from nsync.run import Run, Task
 def report_of(
     run: Run,
     options: SyncOptions,
+    history: History,
     state: str,
     *,
     is_committed: bool,
@@ -28,6 +30,7 @@ def report_of(
     Args:
         run: Which.
         options: What was asked for.
+        history: Its record.
         state: Its status, as `nsync.record.report` names them.
         is_committed: Whether its transaction was committed; of batches that are committed one by one, the last.
         error: What ended it early.
@@ -41,7 +44,7 @@ def report_of(
         status=state,
         committed=is_committed or is_partly,
         dry_run=options.dry_run,
-        sources=tuple(_source_report(run, task, error) for task in run.tasks),
+        sources=tuple(_source_report(run, task, history, error) for task in run.tasks),
         displaced=accounts.displaced,
         seconds=seconds,
         queries=queries,
@@ -54,13 +57,14 @@ def report_of(
         changed_fields=dict(accounts.changed_fields.most_common()),
         unforeseen=_unforeseen(run) if options.dry_run else (),
         skips_errors=options.on_error == "skip",
-        snapshots=tuple(_source_report(run, task, error) for task in run.snapshots),
+        snapshots=tuple(_source_report(run, task, history, error) for task in run.snapshots),
         guard=guard,
         withheld=run.is_withheld,
+        run=None if history.run is None else history.run.pk,
     )
 
 
-def _source_report(run: Run, task: Task, error: str) -> SourceReport:
+def _source_report(run: Run, task: Task, history: History, error: str) -> SourceReport:
     layout, engine = task.decoder.layout, run.executor.engines[task.number]
     ledger = run.executor.accounts.ledger
     rows = ledger.rows(task.number)
@@ -81,6 +85,7 @@ def _source_report(run: Run, task: Task, error: str) -> SourceReport:
         engine=engine.name,
         engine_hint=engine.hint,
         engine_reasons=engine.reasons,
+        hidden=history.hidden_headers(task),
     )
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connections, transaction
 
@@ -15,7 +15,8 @@ from nsync.changes import ERROR_CODES
 from nsync.conductor import database_error
 from nsync.conf import hidden_columns
 from nsync.errors import ConfigError, NsyncError
-from nsync.history import end_run, insert_into, keep_outcomes, start_run
+from nsync.expiring import expire
+from nsync.history import end_run, insert_into, keep_outcomes, start_run, told_by
 from nsync.locks import locked
 from nsync.models import RecordedChange
 from nsync.models import Run as RunRecord
@@ -45,6 +46,11 @@ class UndoReport:
     def exit_code(self) -> int:
         """Give the exit code of a command that ends with this report (rule T7)."""
         return 3 if self.left else 0
+
+    def veiled(self) -> UndoReport:
+        """Give the same without values of columns that are not to be kept."""
+        hidden = hidden_columns()
+        return replace(self, left=[_veiled(one, hidden) for one in self.left])
 
 
 def undo(
@@ -91,11 +97,10 @@ def undo(
             else:
                 _finish(record, mine, using, report, is_whole=not only)
     except BaseException as error:
-        if mine is not None:
-            end_run(mine.pk, using, RunRecord.Status.FAILED, error=f"{type(error).__name__}: {error}")
-        if isinstance(error, DatabaseError):
-            raise NsyncError(database_error(error)) from error
+        _give_up(mine, using, error)
         raise
+    if mine is not None:
+        expire(using, report.seconds)
     return report
 
 
@@ -121,7 +126,7 @@ def _unwind(
 
 
 def _enter(stack: ExitStack, record: RunRecord, mine: RunRecord | None, using: str, wait: float) -> None:
-    """Begin the transaction, with the locks of the models that the run has written."""
+    """Begin the transaction, with the locks of the models that the run has written; then look at the run again."""
     labels = RecordedChange._base_manager.using(using).filter(run_id=record.pk).values_list("model", flat=True)
     models = [model for label in labels.distinct() if (model := model_of(label)) is not None]
     is_inside = connections[using].vendor == "postgresql"
@@ -132,6 +137,16 @@ def _enter(stack: ExitStack, record: RunRecord, mine: RunRecord | None, using: s
     stack.enter_context(transaction.atomic(using=using))
     if is_inside:
         stack.enter_context(locks)
+    _undoable(record.pk, using)  # meanwhile another undo may have come first, or its changes are being pruned
+
+
+def _give_up(mine: RunRecord | None, using: str, error: BaseException) -> None:
+    """Say in the history why nothing was undone, and raise what others cannot be expected to know."""
+    if mine is not None:
+        end_run(mine.pk, using, RunRecord.Status.FAILED, error=f"{type(error).__name__}: {error}")
+        error.add_note(told_by(mine))
+    if isinstance(error, DatabaseError):
+        raise NsyncError(database_error(error)) from error
 
 
 def _undoable(run: int, using: str) -> RunRecord:
@@ -142,7 +157,8 @@ def _undoable(run: int, using: str) -> RunRecord:
         raise ConfigError(f"there is no run {run}; {f'the last is {last}' if last else 'there are none'} (syncruns)")
     status = RunRecord.Status
     if found.status == status.UNDONE:
-        by = found.undone_by.using(using).order_by("-pk").values_list("pk", flat=True).first()
+        undoers = found.undone_by.using(using).exclude(status__in=(status.RUNNING, status.FAILED))
+        by = undoers.order_by("-pk").values_list("pk", flat=True).first()
         raise ConfigError(f"run {run} is undone already{f', by run {by}: undo that to have it back' if by else ''}")
     if found.status == status.RUNNING:
         raise ConfigError(f"run {run} is still running; stop it, or wait for its end")
@@ -171,7 +187,6 @@ def _start(record: RunRecord, using: str, command: str, *, force: bool, only: Co
 def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, *, is_whole: bool) -> None:
     """Say what became of both runs."""
     status = RunRecord.Status
-    hidden = hidden_columns()
     keep_outcomes(
         using,
         (
@@ -183,9 +198,9 @@ def _finish(record: RunRecord, mine: RunRecord, using: str, report: UndoReport, 
                 one.code,
                 f"{one.row.label}.{one.field}".rstrip("."),
                 "",
-                told(_veiled(one, hidden)),
+                told(one),
             )
-            for one in report.left
+            for one in report.veiled().left
         ),
     )
     outcomes: Counter[str] = Counter()

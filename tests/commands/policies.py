@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from nsync.actions import Action, Kind
 from nsync.policies import SyncPolicy
@@ -49,6 +51,13 @@ class Raises(SyncPolicy):
         for action in self.actions:
             action.execute()
             raise RuntimeError("boom")
+
+
+class BreaksItsBoundary(SyncPolicy):
+    """Raises where it is nobody's row error."""
+
+    def boundary(self, using: str) -> AbstractContextManager[Any]:
+        raise ZeroDivisionError("39 by 0")
 
 
 NOT_A_CLASS = "text"

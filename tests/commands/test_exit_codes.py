@@ -163,7 +163,7 @@ def test_143_when_sigterm_ends_it_and_nothing_is_committed(project: Project) -> 
         _, err = process.communicate(timeout=30)
 
     assert process.returncode == 143
-    assert err == "ended by SIGTERM; what was not committed yet was rolled back\n"
+    assert err == "ended by SIGTERM; what was not committed yet was rolled back; syncruns 1 tells what is kept of it\n"
     assert project.persons() == []
 
 
@@ -183,7 +183,8 @@ def test_a_signal_between_batches_says_what_was_committed(
 
     assert process.returncode == code
     assert err == (
-        f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2\n"
+        f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2; "
+        "syncruns 1 tells what is kept of it\n"
     )
     assert project.persons() == ["Homer"]
 
@@ -200,7 +201,7 @@ def test_130_when_ctrl_c_ends_it_and_nothing_is_committed(project: Project) -> N
         _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert err == "ended by Ctrl-C; what was not committed yet was rolled back\n"
+    assert err == "ended by Ctrl-C; what was not committed yet was rolled back; syncruns 1 tells what is kept of it\n"
     assert project.persons() == []
 
 

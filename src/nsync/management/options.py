@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from nsync.conductor import Policy
 from nsync.errors import ConfigError
+from nsync.management.notifying import HELP as NOTIFY_HELP
 from nsync.management.readers import codes, limit, names, number, pair, seconds, separator, snapshot_action, truth
 from nsync.options import CHOICES, SyncOptions
 from nsync.policies import TransactionSyncPolicy
@@ -234,6 +235,7 @@ def _add_reporting(group: _ArgumentGroup) -> None:
         "success; changes adds every change, so that syncundo can take it back. Default: what the settings say, or "
         "changes.",
     )
+    _add_switch(group, "notify", False, NOTIFY_HELP)
     text = "Show how far the run has come; on a terminal as a bar, after pip install 'django-nsync[progress]'."
     _add_switch(group, "progress", True, f"{text} Default: yes.")
 

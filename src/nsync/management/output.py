@@ -1,10 +1,19 @@
-"""What all commands do with a stream that may not take what they write."""
+"""What all commands do: say how they were called, and write to a stream that may not take it."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
+from typing import Any
 
 from django.core.management.base import OutputWrapper
+
+
+def command_line(command: Any) -> str:
+    """Give the command line, for the history; "" if code calls the command."""
+    is_ours = getattr(command, "_called_from_command_line", False)  # Django sets it where it reads the line
+    return shlex.join(sys.argv) if is_ours else ""
 
 
 def in_signs_of(stream: OutputWrapper, text: str) -> str:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import signal
-import sys
-import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
 from nsync.errors import NsyncError
 from nsync.locks import LOCKED, Locked
+from nsync.management.endings import WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
+from nsync.management.notifying import Notice, NotifyingCommand
 from nsync.management.options import add_common_options, load_policy, to_sync_options
-from nsync.management.output import in_signs_of, silence
+from nsync.management.output import command_line, in_signs_of, silence
 from nsync.management.progress import choose_display
 from nsync.opening import Input
 from nsync.options import SyncOptions
 from nsync.record.files import check_report, write_report
 from nsync.record.rejects import plan_rejects, write_rejects
 from nsync.record.report import Report
-from nsync.record.text import headline, plain, rows_told, summary
+from nsync.record.text import errors_told, headline, plain, rows_told, summary
 
-WOULD_WRITE: Final = 5
-INTERRUPTED: Final = 130
-TERMINATED: Final = 143
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
 _EXIT_CODES: Final = (
     "Exit codes: 0 applied, or a clean dry run; 1 stopped by an error, nothing committed; 2 the command line cannot be "
@@ -43,7 +37,7 @@ _EXIT_CODES: Final = (
 )
 
 
-class SyncCommand(BaseCommand):
+class SyncCommand(NotifyingCommand):
     """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
 
     positional: str  # as the usage shows it
@@ -65,6 +59,16 @@ class SyncCommand(BaseCommand):
     @abstractmethod
     def default_policy(self, given: Mapping[str, Any]) -> Policy:
         """Give the policy of a run that names none."""
+
+    def about(self, given: Mapping[str, Any]) -> str:
+        """Name the systems and models; nothing, if the names of files do not say them."""
+        try:
+            inputs = self.inputs(given)
+        except NsyncError:
+            return ""
+        names = (source.model if isinstance(source.model, str) else source.model._meta.label for source in inputs)
+        told = (f"{source.system} {name}" for source, name in zip(inputs, names, strict=True))
+        return ", ".join(dict.fromkeys(told))
 
     def handle(self, *args: Any, **given: Any) -> None:
         """
@@ -89,6 +93,7 @@ class SyncCommand(BaseCommand):
         except DatabaseOrDriverError as error:
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
         trouble, filled = self._write_files(report, report_file, rejects)
+        self.notice = Notice(report.status, report.run, lambda: _noticed(report, trouble, filled))
         self._tell(report, filled, given["verbosity"])
         self._exit(report, trouble, given["verbosity"], given["check"])
 
@@ -96,39 +101,8 @@ class SyncCommand(BaseCommand):
         is_quiet = given["verbosity"] == 0 or not given["progress"]
         shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
         traces = _tracebacks() if given["traceback"] else nullcontext()
-        with self._ended_by_ctrl_c(), self._ended_by_sigterm(), traces, shown as display:
+        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn), traces, shown as display:
             return sync_all(inputs, options=options, policy=policy, progress=display, command=command_line(self))
-
-    @contextmanager
-    def _ended_by_sigterm(self) -> Iterator[None]:
-        """
-        Let SIGTERM end the run as an exception does, so that its transaction rolls back (rule T7).
-
-        Not where the process handles the signal itself, as a worker does, or where Python forbids it: in a thread.
-        """
-        is_main = threading.current_thread() is threading.main_thread()
-        if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-            yield
-            return
-        signal.signal(signal.SIGTERM, _exit_terminated)
-        try:
-            yield
-        except _Terminated as error:
-            self._warn(_ending("SIGTERM", error))
-            raise
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    @contextmanager
-    def _ended_by_ctrl_c(self) -> Iterator[None]:
-        """Say what Ctrl-C left, in place of a traceback; code that calls the command catches it by itself."""
-        try:
-            yield
-        except KeyboardInterrupt as error:
-            if not self._called_from_command_line:
-                raise
-            self._warn(_ending("Ctrl-C", error))
-            raise SystemExit(INTERRUPTED) from None
 
     def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
@@ -204,18 +178,6 @@ class SyncCommand(BaseCommand):
         return plain(f"{headline(report).removesuffix('.')}. The first: {place}: {problem.message}", _LONGEST_ERROR)
 
 
-def command_line(command: Any) -> str:
-    """Give the command line, for the history; "" if code calls the command."""
-    is_ours = getattr(command, "_called_from_command_line", False)  # Django sets it where it reads the line
-    return shlex.join(sys.argv) if is_ours else ""
-
-
-def _ending(by: str, error: BaseException) -> str:
-    """Say what a signal left; the conductor notes the last committed row."""
-    notes = getattr(error, "__notes__", ())
-    return "; ".join([f"ended by {by}", "what was not committed yet was rolled back", *notes])
-
-
 @contextmanager
 def _tracebacks() -> Iterator[None]:
     """Show what is logged with a traceback, such as what a project's own policy raised."""
@@ -228,12 +190,13 @@ def _tracebacks() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Terminated(SystemExit):
-    """SIGTERM came."""
-
-
-def _exit_terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated(TERMINATED)
+def _noticed(report: Report, trouble: str, rejects: Sequence[str]) -> Iterator[str]:
+    """Tell of a run to those who must not see values that are not to be kept."""
+    veiled = report.veiled()
+    if trouble:
+        yield from (trouble, "")
+    yield from summary(veiled, rejects)
+    yield from errors_told(veiled)
 
 
 def _check_apart(report_file: Path | None, rejects: Sequence[Path]) -> None:

@@ -70,7 +70,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "recorded",
-                    models.CharField(blank=True, help_text="What is kept: changes, rows or summary.", max_length=10),
+                    models.CharField(
+                        blank=True,
+                        help_text="What is kept: changes, part of them (part), rows or summary.",
+                        max_length=10,
+                    ),
                 ),
                 ("error", models.TextField(blank=True, help_text="What ended the run early.")),
                 (
@@ -87,6 +91,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "run",
                 "verbose_name_plural": "runs",
+                "indexes": [models.Index(fields=["recorded", "started"], name="nsync_run_kept_idx")],
             },
         ),
         migrations.CreateModel(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from nsync.actions import Place
+from nsync.changes import ERROR_CODES
 from nsync.errors import Problem
 from nsync.rows import Row
 from nsync.spool import open_spool, pack, unpack
@@ -18,6 +19,8 @@ CREATE TABLE problem (
 CREATE TABLE reject (source INTEGER, ordinal INTEGER, row BLOB, PRIMARY KEY (source, ordinal));
 """
 ERROR, WARNING, REASON = 0, 1, 2  # in the order in which they are told
+# What is wrong with the values of several columns, of which the problem names one and its message all.
+_OF_SEVERAL = frozenset({"check", "foreign-key", "refused", "unique", "validation"})
 
 
 class Entry(NamedTuple):
@@ -105,6 +108,45 @@ class Details:
             errors = [Problem(*values) for values in self._spool.execute(query, (source, ordinal))]
             message = "; ".join(f"{f'[{error.column}] ' if error.column else ''}{error.message}" for error in errors)
             yield Row(*unpack(blob)), Problem(errors[0].code, message)
+
+
+class VeiledDetails(Details):
+    """
+    The same problems and rows, without the values of columns that are not to be kept.
+
+    Args:
+        details: What it reads.
+        hidden: Those columns of each source; "" stands for no column.
+    """
+
+    def __init__(self, details: Details, hidden: Sequence[Collection[str]]) -> None:
+        self._spool = details._spool
+        self._hidden = hidden
+
+    def entries(self, code: str | None = None, limit: int = -1) -> Iterator[Entry]:
+        """As of `Details`."""
+        return map(self._veiled, super().entries(code, limit))
+
+    def first(self, level: int, code: str, limit: int) -> Iterator[Entry]:
+        """As of `Details`."""
+        return map(self._veiled, super().first(level, code, limit))
+
+    def _veiled(self, entry: Entry) -> Entry:
+        hidden = self._hidden[entry.source]
+        return entry._replace(problems=tuple(veiled(problem, hidden) for problem in entry.problems))
+
+
+def veiled(problem: Problem, hidden: Collection[str]) -> Problem:
+    """
+    Leave nothing but the code, and what it means, of a problem of a column that is not to be kept.
+
+    Args:
+        problem: Of a row.
+        hidden: Those columns; "" is among them if the model of the source has one, whether the source has it or not.
+    """
+    if problem.column not in hidden and not ("" in hidden and problem.code in _OF_SEVERAL):
+        return problem
+    return problem._replace(value="", message=ERROR_CODES.get(problem.code, ""))
 
 
 def _clean(text: str) -> str:

@@ -102,6 +102,7 @@ def _head(report: Report) -> dict[str, Any]:
         "status": report.status,
         "committed": report.committed,
         "dry_run": report.dry_run,
+        "run": report.run,
         "error": report.error,
         "guard": report.guard,
         "last_committed": report.last_committed,

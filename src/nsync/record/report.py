@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from nsync.actions import Place
 from nsync.changes import WARNING_CODES, OutcomeKind
+from nsync.conf import hidden_columns
 from nsync.errors import Problem
-from nsync.record.details import ERROR, REASON, WARNING, Details, Entry
+from nsync.record.details import ERROR, REASON, WARNING, Details, Entry, VeiledDetails
 from nsync.record.ledger import Ledger
 
 APPLIED = "applied"
@@ -19,6 +21,7 @@ ROLLED_BACK = "rolled back"  # row errors, nothing committed
 STOPPED = "stopped by guard"  # it would have deleted or changed too much
 FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
+_VEILED = 'an error, whose text may hold values that NSYNC["REDACT"] hides; standard error has it'
 
 
 class SourceReport(NamedTuple):
@@ -37,6 +40,7 @@ class SourceReport(NamedTuple):
     engine: str = ""  # how its rows were read and written
     engine_hint: str = ""  # why its rows were not decided by columns
     engine_reasons: tuple[str, ...] = ()  # why so
+    hidden: frozenset[str] = frozenset()  # columns whose values are not to be kept; "" stands for no column
 
 
 class FieldDiff(NamedTuple):
@@ -73,6 +77,7 @@ class Report:
     snapshots: tuple[SourceReport, ...] = ()  # what became of the keys that snapshots do not name
     guard: str = ""  # which limit was exceeded
     withheld: bool = False  # snapshots took nothing away, because rows failed
+    run: int | None = None  # its number in the history, if it has one
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:
@@ -126,7 +131,19 @@ class Report:
 
     def first_error(self) -> Entry | None:
         """Give the first row that failed, with its first error alone."""
-        return min((entry for code in self.errors for entry in self.spool.first(ERROR, code, 1)), default=None)
+        return next(iter(self.first_errors(1)), None)
+
+    def first_errors(self, limit: int) -> list[Entry]:
+        """Give the first errors of rows, in file order, each by itself."""
+        return sorted(chain.from_iterable(self.spool.first(ERROR, code, limit) for code in self.errors))[:limit]
+
+    def veiled(self) -> Report:
+        """Give the same without values of columns that are not to be kept, for others than who runs the command."""
+        if not hidden_columns():
+            return self
+        hidden = [source.hidden for source in self.all_sources]
+        error = _VEILED if self.error and any(hidden) else self.error
+        return replace(self, spool=VeiledDetails(self.spool, hidden), error=error, diffs=())
 
     def outcome(self, entry: Entry) -> OutcomeKind | None:
         """Give what became of the row of an entry."""

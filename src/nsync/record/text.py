@@ -89,6 +89,21 @@ def rows_told(report: Report, limit: int | None = ROWS_SHOWN) -> Iterator[str]:
             yield f"{_INDENT * 2}{problem.code}: {_told(problem)}"
 
 
+def errors_told(report: Report, limit: int = ROWS_SHOWN) -> Iterator[str]:
+    """
+    Tell what is wrong with the first rows that failed, line by line.
+
+    Args:
+        report: Of the run.
+        limit: How many errors.
+    """
+    for number, entry in enumerate(report.first_errors(limit)):
+        if number == 0:
+            yield from ("", "The first rows that failed")
+        problem = entry.problems[0]
+        yield f"{_INDENT}{_place(report, entry)} {problem.code}: {_told(problem)}"
+
+
 def _sources(report: Report) -> list[str]:
     """Say what was synced to what; of several sources also what became of the rows of each."""
     lines = []

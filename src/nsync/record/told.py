@@ -18,6 +18,7 @@ from nsync.recording import KeptRow
 NOT_KEPT: Final = "(not kept)"
 _DIGEST: Final = 12  # characters of a SHA-256 that tell files apart
 _LONGEST_ERROR: Final = 5_000
+_KEPT: Final = {"part": "part of the changes"}  # in words
 _INDENT: Final = "  "
 
 
@@ -49,7 +50,7 @@ def run_told(run: Run, undoers: Sequence[int]) -> Iterator[str]:
         yield from _told({"queries": f"{run.queries:,}"})
     if run.peak_memory:
         yield from _told({"memory": f"{run.peak_memory / 1e6:,.0f} MB at most"})
-    yield from _told({"kept": run.recorded, "error": plain(run.error, _LONGEST_ERROR)})
+    yield from _told({"kept": _KEPT.get(run.recorded, run.recorded), "error": plain(run.error, _LONGEST_ERROR)})
     if run.sources:
         yield from ("", "Sources", *map(_source, run.sources))
     else:  # an undo; or a run that has not ended by itself

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from nsync.kept import read_age
 from nsync.management.history import HistoryCommand
 from nsync.management.readers import number
 from nsync.record.pruning import Pruned, prune
-
-_HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 
 
 class Command(HistoryCommand):
@@ -63,14 +61,12 @@ def _read(given: Mapping[str, Any]) -> tuple[datetime | None, int | None]:
         raise CommandError("--older-than: there was no such time; give less", returncode=2) from None
 
 
-def age(text: str | timedelta) -> timedelta:
-    """Read a time such as ``90d``."""
-    if isinstance(text, timedelta):
-        return text
-    found = re.fullmatch("([0-9]{1,6})([hdwy])", text, re.ASCII)
-    if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time; write hours, days, weeks or years, such as 12h, 90d, 8w or 2y")
-    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+def age(given: object) -> timedelta:
+    """Read a time such as ``90d``, for argparse."""
+    try:
+        return read_age(given)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _told_all(done: Pruned, is_trial: bool, changes_only: bool) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from nsync.management.endings import ended_by_ctrl_c, ended_by_sigterm
 from nsync.management.history import HistoryCommand
+from nsync.management.notifying import HELP as NOTIFY_HELP
+from nsync.management.notifying import Notice, NotifyingCommand
+from nsync.management.output import command_line
 from nsync.management.readers import seconds
-from nsync.management.running import command_line
 from nsync.record.text import plain
 from nsync.undo import DONE, UndoReport, told, undo
 
@@ -18,7 +21,7 @@ _SHOWN = 20  # of what was left
 _LONGEST = 5_000  # characters of a line
 
 
-class Command(HistoryCommand):
+class Command(NotifyingCommand, HistoryCommand):
     """Undo a run."""
 
     positional = "RUN"
@@ -43,7 +46,12 @@ class Command(HistoryCommand):
             help="Put back this object alone. Repeatable.",
         )
         add("--wait", type=seconds, default=0, metavar="SECONDS", help="How long to wait for another run to end.")
+        add("--notify", action="store_true", help=NOTIFY_HELP)
         super().add_arguments(parser)
+
+    def about(self, given: Mapping[str, Any]) -> str:
+        """Name the run."""
+        return str(given["run"])
 
     def tell(self, using: str, given: Mapping[str, Any]) -> None:
         """
@@ -51,21 +59,26 @@ class Command(HistoryCommand):
 
         Raises:
             NsyncError: Nothing was written.
-            SystemExit: 3: something was left.
+            SystemExit: 3: something was left; 130, 143: a signal has ended it.
         """
-        report = undo(
-            given["run"],
-            database=using,
-            force=given["force"],
-            dry_run=given["dry_run"],
-            only=given["only"],
-            wait=given["wait"],
-            command=command_line(self),
-        )
+        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn):
+            report = undo(
+                given["run"],
+                database=using,
+                force=given["force"],
+                dry_run=given["dry_run"],
+                only=given["only"],
+                wait=given["wait"],
+                command=command_line(self),
+            )
+        self.notice = Notice("something was left", report.undo, lambda: _told(report.veiled(), 1))
         if given["verbosity"]:
             self.say(_told(report, given["verbosity"]))
         if report.exit_code:
             raise SystemExit(report.exit_code)
+
+    def _warn(self, line: str) -> None:
+        self.stderr.write(line, style_func=str)
 
 
 def _told(report: UndoReport, verbosity: int) -> Iterator[str]:
