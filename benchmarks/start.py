@@ -1,7 +1,7 @@
 """
 What starting costs: a file of a hundred rows, and, for comparison, a command of Django's own that only starts.
 
-Both are whole processes: ``manage.py check`` and ``manage.py syncfile``, in a copy of the example project.
+Both are whole processes: ``manage.py diffsettings`` and ``manage.py syncfile``, in a copy of the example project.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FILE = "hundred.csv"
 _SYNC = ("syncfile", "HR", "myapp", "Person", _FILE)
 # What is measured → the commands before it, and the command.
 _STEPS: dict[str, tuple[list[tuple[str, ...]], tuple[str, ...]]] = {
-    "Django alone": ([], ("check",)),
+    "Django alone": ([], ("diffsettings",)),
     "all new": ([("flush", "--no-input")], _SYNC),
     "all unchanged": ([], _SYNC),
 }

@@ -35,7 +35,6 @@ from nsync.record.report import Report
 from nsync.recording import WrittenRows
 from nsync.reporting import report_of
 from nsync.run import Aborted, Progress, Run, Task
-from nsync.settling import settle
 from nsync.signals import run_finished, run_started
 from nsync.walking import ExecutableAction, Walk
 
@@ -319,7 +318,7 @@ class _Conductor:
         policy = self._make_policy(Walk(self.run.walk, make))
         with self._blaming_policy("raised"):
             policy.execute()
-        settle(self.executor, self.run.decode)
+        self.run.settle()
         self.run.take_away()
 
     def _make_policy(self, actions: Iterable[Any]) -> Any:

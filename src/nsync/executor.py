@@ -23,10 +23,10 @@ from nsync.plan.resolve import Answers, Resolver
 from nsync.plan.rowplan import Plan, Wait
 from nsync.plan.state import State, Unanswered
 from nsync.recording import Recorder
-from nsync.steps import RowStep, Step
 
 if TYPE_CHECKING:
     from nsync.batches import Batches
+    from nsync.steps import Step
     from nsync.watching import Watch
 
 _ATTEMPTS = 5  # how often a row is planned anew because somebody else changed its object (rule T8)
@@ -79,6 +79,8 @@ class Executor:
             Stop: The row failed, and it was one too many.
             TransientError: The database gave up.
         """
+        from nsync.steps import RowStep  # the planner, which rows that are decided by columns do not need
+
         first = actions[0]
         if self.accounts.is_out(first.place):
             return None

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Model
@@ -24,9 +24,10 @@ from nsync.policies import Phase, kinds_of, phase_of, settling_phase
 from nsync.proofs import Proofs
 from nsync.read.base import Source
 from nsync.rows import Row, RowBatch
-from nsync.settling import settle
 from nsync.signals import batch_applied
-from nsync.steps import RowStep
+
+if TYPE_CHECKING:
+    from nsync.steps import RowStep
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Run:
                     self._show(0)
             if number == settling:
                 with self.boundary(lambda: ""):
-                    settle(self.executor, self.decode)
+                    self.settle()
         self.take_away()
 
     def take_away(self) -> None:
@@ -209,6 +210,8 @@ class Run:
 
     def _decoded(self, task: Task, place: Place, row: Row) -> RowStep:
         """Decode a row; one that failed, waits or asks for nothing has no actions."""
+        from nsync.steps import RowStep  # the planner, which rows that are decided by columns do not need
+
         accounts = self.executor.accounts
         if accounts.is_out(place):
             return RowStep(accounts, place, row, ())
@@ -217,6 +220,13 @@ class Run:
         except RowError as error:
             return RowStep(accounts, place, row, (), error)
         return RowStep(accounts, place, row, actions, asks_for_nothing=not actions)
+
+    def settle(self) -> None:
+        """Try again what waits for a later row (rule R6)."""
+        if not self.executor.accounts.waiting.is_empty:
+            from nsync.settling import settle  # as above
+
+            settle(self.executor, self.decode)
 
     def decode(self, row: Row, place: Place) -> list[Action]:
         """Give the create and update actions of a row that waited; what it asks for, all phases together."""

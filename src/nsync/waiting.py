@@ -64,6 +64,11 @@ class WaitingRoom:
         self._spool: sqlite3.Connection | None = None  # most runs keep nobody waiting
         self._relations: set[str] = set()  # names of relations that somebody waits for
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has ever waited."""
+        return self._spool is None
+
     def _open(self) -> sqlite3.Connection:
         if self._spool is None:
             self._spool = open_spool(_SCHEMA)

@@ -40,6 +40,8 @@ _EXIT_CODES: Final = (
 class SyncCommand(NotifyingCommand):
     """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
 
+    # Those of the project are for its developers: to import all its views and templates costs more than a small file.
+    requires_system_checks = ["nsync"]  # noqa: RUF012  # as Django declares it
     positional: str  # as the usage shows it
     _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
 
