@@ -172,7 +172,7 @@ class _Conductor:
         except DatabaseError as error:
             self.error = database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
-            if self.run.last_committed:
+            if self.run.last_committed and not self.options.dry_run:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
             self.history.abandon("interrupted")
             raise
@@ -279,11 +279,12 @@ class _Conductor:
     def _must_roll_back(self) -> bool:
         if self.options.dry_run:
             return True
-        return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not self.run.commits_batches
+        commits_batches = self.run.commits_batches and not self._is_walked
+        return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not commits_batches
 
     def _report(self, is_committed: bool) -> Report:
         accounts = self.executor.accounts
-        is_partly = bool(self.run.last_committed) and not is_committed
+        is_partly = bool(self.run.last_committed) and not is_committed and not self.options.dry_run
         if self.options.dry_run:
             state = status.DRY_RUN
         elif is_committed or is_partly:
@@ -308,6 +309,7 @@ class _Conductor:
             changed_fields=dict(accounts.changed_fields.most_common()),
             unforeseen=self._unforeseen(),
             skips_errors=self.options.on_error == "skip",
+            would_keep_batches=bool(self.run.last_committed) and self.options.dry_run,
         )
 
     def _source_report(self, task: Task) -> SourceReport:
