@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.agreeing import BULK, Variant
+from tests.agreeing import BULK, Example, File, Run, Thing, Variant
 from tests.foreseeing import check_dry_run
 from tests.small_worlds import OWN_CODE, WORLDS
 from tests.strategies import World, examples
@@ -39,6 +39,28 @@ def test_a_dry_run_shows_what_the_run_does(name: str, policy: str) -> None:
     """O4: where rows get into each other's way."""
     world, example = EXAMPLES[name]
     check_dry_run(with_policy(example, policy), MODELS[world], [OBJECTS, AUTO] if policy == "basic" else [OBJECTS])
+
+
+@pytest.mark.parametrize(
+    ("text", "system"),
+    [
+        pytest.param("external_key,action_flags,match_on,code\nk9,cu,code,1\n", "ERP", id="a key"),
+        pytest.param("external_key,action_flags,match_on\nk1,d,\n", "HR", id="a key that is given up"),
+        pytest.param("action_flags,match_on,code,name\nu*,code,1,A\n", "HR", id="nothing"),
+        pytest.param("action_flags,match_on,code,name\nu*,code,9,A\n", "CRM", id="only a system"),
+        pytest.param(
+            "action_flags,match_on,code,name\nu*,code,1,B\nu*,code,1,A\n", "HR", id="a value, and it is taken back"
+        ),
+        pytest.param("action_flags,match_on,code,parent=>code\nu*,code,1,2\n", "HR", id="a reference"),
+    ],
+)
+def test_whether_a_run_writes_anything_is_foreseen(text: str, system: str) -> None:
+    """T7, O4: where it is little."""
+    start = (
+        Thing("Node", {"code": "1", "name": "A"}, (("HR", "k1"), ("ERP", "k1"))),
+        Thing("Node", {"code": "2", "name": "B"}),
+    )
+    check_dry_run(Example(start, (Run((File("Node", text, system),)),)), ["Node"], [OBJECTS, AUTO, PAIRS])
 
 
 @pytest.mark.parametrize("policy", ["basic", "ordered", "old"])
