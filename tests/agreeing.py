@@ -247,13 +247,16 @@ def _heard() -> Iterator[list[str]]:
 
 
 def _run(run: Run, variant: Variant) -> Told:
-    inputs = [Input(_opened(file.text), f"testapp.{file.model}", file.system) for file in run.files]
-    options = SyncOptions(**{**run.options, "engine": variant.engine, "batch_size": variant.batch_size})
     try:
-        report = sync_all(inputs, options=options, policy=POLICIES[run.policy])
+        return _told(_report(run, variant))
     except NsyncError as error:
         return Told(type(error).__name__)
-    return _told(report)
+
+
+def _report(run: Run, variant: Variant) -> Report:
+    inputs = [Input(_opened(file.text), f"testapp.{file.model}", file.system) for file in run.files]
+    options = SyncOptions(**{**run.options, "engine": variant.engine, "batch_size": variant.batch_size})
+    return sync_all(inputs, options=options, policy=POLICIES[run.policy])
 
 
 def _opened(text: str | bytes) -> io.StringIO | io.BytesIO:

@@ -8,31 +8,22 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection, models
+from django.db import models
 from django.db.models import signals
 
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.record.report import Report
+from tests.foreseeing import everything
 from tests.old_policies import OldOrderedPolicy
 from tests.scenarios import SCENARIOS, Scenario, a_family, displaceable, person, profiles
 from tests.telling import codes, outcomes
-from tests.testapp.models import Employee, House, Node, Person, Profile, Room, Saved, Signalled, Tag
+from tests.testapp.models import Employee, House, Node, Person, Profile, Room, Saved, Signalled, Tag, Trimmed
 
 Sync = Callable[..., Report]
 EVERY = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 POLICIES = pytest.mark.parametrize(
     "policy", [BasicSyncPolicy, OrderedSyncPolicy, OldOrderedPolicy], ids=["basic", "ordered", "old"]
 )
-
-
-def everything() -> dict[str, list[tuple[Any, ...]]]:
-    """Read every row of every table."""
-    tables = {}
-    with connection.cursor() as cursor:
-        for name in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
-            tables[name] = sorted(cursor.fetchall(), key=repr)
-    return tables
 
 
 def told(report: Report) -> dict[str, Any]:
@@ -132,6 +123,15 @@ def test_what_would_change_is_shown_field_by_field(sync_text: Sync) -> None:
         (3, f"person {dick.pk}", "manager_id", None, bruce.pk),
     ]
     assert report.changed_fields == {"testapp.Person.age": 1, "testapp.Person.manager_id": 1}
+
+
+def test_what_a_field_makes_of_a_value_is_shown(sync_text: Sync) -> None:
+    """O4: not what the file says."""
+    Trimmed.objects.create(name="A", code="x")
+
+    report = sync_text("action_flags,match_on,name,code\nu*,name,A,  ABC \n", Trimmed, dry_run=True)
+
+    assert [(diff.field, diff.old, diff.new) for diff in report.diffs] == [("code", "x", "abc")]
 
 
 def test_a_later_row_differs_from_what_an_earlier_one_would_write(sync_text: Sync) -> None:
@@ -272,6 +272,28 @@ def test_a_dry_run_says_whether_anything_would_be_written(sync_text: Sync, text:
     Tag.objects.create(name="t")
 
     assert sync_text(text, dry_run=True).writes is writes
+
+
+@pytest.mark.parametrize("size", [1, 2, 10])
+@pytest.mark.parametrize("options", [{}, {"on_error": "skip"}, {"on_error": "stop"}, {"max_errors": 1}], ids=str)
+@pytest.mark.parametrize(
+    "policy", [BasicSyncPolicy, OrderedSyncPolicy, OldOrderedPolicy], ids=["basic", "ordered", "old"]
+)
+def test_a_dry_run_ends_at_the_batch_where_the_real_run_would(
+    sync_text: Sync, policy: Any, options: dict[str, Any], size: int
+) -> None:
+    """O4, T3, T4: with the same exit code; it commits none of the batches before."""
+    text = "external_key,action_flags,first_name,age\na,c,A,1\nb,c,B,2\nc,c,C,old\nd,c,D,4\n"
+    chosen = {"as_transaction": False, "batch_size": size, "policy": policy, **options}
+
+    dry = sync_text(text, dry_run=True, **chosen)
+    after = list(Person.objects.all())
+    real = sync_text(text, **chosen)
+
+    assert after == []
+    assert (dry.committed, dry.last_committed) == (False, "")
+    assert told(dry) == told(real)
+    assert dry.exit_code == real.exit_code
 
 
 def test_a_dry_run_ends_where_the_real_run_would(sync_text: Sync) -> None:

@@ -193,6 +193,18 @@ def test_a_run_that_commits_batches_leaves_nothing_when_it_is_stopped(sync_text:
 
 
 @pytest.mark.usefixtures("ten")
+def test_a_batch_that_would_be_rolled_back_does_not_count(sync_text: Sync) -> None:
+    """The second batch has a bad row, where the run ends; the first has two deletes."""
+    text = HEAD + people(3, "d") + "k4,cu*,4," + "x" * 60 + "\n"
+    how = {"as_transaction": False, "batch_size": 2, "match_on": "employee_id"}
+    assert sync_text(text, **how, max_deletes="1").exit_code == 4
+    assert sync_text(text, **how, max_deletes="1", dry_run=True).exit_code == 4
+    assert sync_text(text, **how, max_deletes="2", dry_run=True).exit_code == 3
+    report = sync_text(text, **how, max_deletes="2", max_changes="2")
+    assert (report.exit_code, Person.objects.count()) == (3, 9)
+
+
+@pytest.mark.usefixtures("ten")
 def test_a_rehearsal_calls_no_code_of_the_project(sync_text: Sync) -> None:
     from django.db.models.signals import post_save
 

@@ -172,6 +172,14 @@ def test_in_batches_a_later_phase_may_fail_after_the_first_was_committed(sync_te
     assert (report.committed, report.exit_code) == (True, 3)
 
 
+def test_a_policy_that_walks_has_no_batches_and_commits_nothing_after_an_error(sync_text: Sync) -> None:
+    """T3, T4, P1."""
+    report = sync_text(BAD_AT_5, policy=OldPolicy, **IN_BATCHES)
+
+    assert names() == ""
+    assert (report.status, report.committed, report.exit_code) == ("rolled back", False, 1)
+
+
 def test_in_batches_what_waits_is_a_batch_of_its_own(sync_text: Sync) -> None:
     """T3, R6: a row that waits in vain takes nothing back but what was settled with it."""
     text = "action_flags,match_on,name,house=>address\nc,name,Hall,Nowhere\n"

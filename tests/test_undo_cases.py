@@ -96,6 +96,19 @@ def test_an_undo_that_is_undone_leaves_what_the_run_left() -> None:
     assert RunRecord.objects.get(pk=first.undo).status == "undone"
 
 
+def test_a_system_that_a_run_created_goes_with_its_keys_and_returns_before_them() -> None:
+    before = tables()
+    number = run(people(range(2)))
+    after = tables()
+    first = undo(number)
+    assert not differences(before, tables())
+    second = undo(int(first.undo or 0))
+    assert left(second) == []
+    assert not differences(after, tables())
+    undo(int(second.undo or 0))
+    assert not differences(before, tables())
+
+
 def test_references_and_keys_of_other_systems_return_with_a_deleted_object() -> None:
     """A5, A8: what a cascade took along, emptied and unmapped."""
     company = Company.objects.create(name="Wayne")

@@ -16,9 +16,11 @@ from tests.agreeing import Example, Run, Variant, _make, _run, _undone
 Tables = dict[str, dict[Any, dict[str, Any]]]  # label → primary key → column → value
 
 
-def tables() -> Tables:
-    """Read every table of the test app, those between others too, and what nsync remembers of keys."""
-    models = [*apps.get_app_config("testapp").get_models(include_auto_created=True), ExternalKeyMapping, ExternalSystem]
+def tables(names: Collection[str] = ()) -> Tables:
+    """Read every table of the test app (or of some models), those between too, and what nsync remembers of keys."""
+    every = apps.get_app_config("testapp").get_models(include_auto_created=True)
+    chosen = [model for model in every if not names or (model._meta.auto_created or model).__name__ in names]
+    models = [*chosen, ExternalKeyMapping, ExternalSystem]
     return {model._meta.label: _rows(model) for model in models if model._meta.managed and not model._meta.proxy}
 
 

@@ -159,11 +159,11 @@ class _Conductor:
         phases = None if self._is_walked else self.phases
         return [choose_snapshot_engine(task, self.options, phases) for task in self.snapshots]
 
-    def _prepare(self, options: SyncOptions) -> None:
+    def _prepare(self, options: SyncOptions, *, is_guarded: bool) -> None:
         """Make what plans, writes and keeps account, as if nothing had been done yet."""
         self.doing = options
         recorder = None if options.dry_run else self.history.recorder
-        self.counted = self.guards.counting(recorder) if self.guards.is_needed else None
+        self.counted = self.guards.counting(recorder) if is_guarded else None
         properties = property_columns([*self.tasks, *self.snapshots])
         self.executor = Executor(Identities(self.using), options, properties, self.engines, self.counted or recorder)
         self.run = Run(self.tasks, self.executor, options, self.using, self.phases, self.progress, self.snapshots)
@@ -175,10 +175,10 @@ class _Conductor:
     def conduct(self) -> Report:
         """Run, commit or roll back, and say what happened."""
         self.history.begin()
-        self._prepare(self.options)
+        self._prepare(self.options, is_guarded=self.guards.is_needed)
         try:
             with self._locked(inside=False):
-                if self.guards.is_needed and not self._is_one_transaction:
+                if self.counted is not None and not self._is_one_transaction:
                     self._rehearse()
                 return self._end(False) if self.stopped_by else self._conduct()
         except Locked as error:
@@ -205,7 +205,7 @@ class _Conductor:
         except DatabaseError as error:
             self.error = database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
-            if self.run.last_committed:
+            if self.run.last_committed and not self.options.dry_run:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
             self._abandon(error, "interrupted")
             raise
@@ -226,8 +226,14 @@ class _Conductor:
         if self.counted is not None:
             self.guards.look()
         self._create_systems()
-        self._execute()
-        self.run.close_accounts()
+        try:
+            self._execute()
+            self.run.close_accounts()
+        finally:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Let the guards decide: on all that would be committed, even if the run ends early."""
         if self.counted is not None:
             self.stopped_by = self.guards.verdict(self.counted, self.executor.accounts.ledger)
 
@@ -237,14 +243,14 @@ class _Conductor:
 
         What ends the rehearsal early will end the run, too, which tells of it.
         """
-        self._prepare(replace(self.options, dry_run=True))
+        self._prepare(replace(self.options, dry_run=True), is_guarded=True)
         with suppress(Aborted, Stop, NsyncError, DatabaseError), self._transaction():
             self._run_to_the_end()
             raise Aborted
         ContentType.objects.clear_cache()  # types first seen here are gone with the transaction
         self.error = ""
         if not self.stopped_by:
-            self._prepare(self.options)
+            self._prepare(self.options, is_guarded=False)  # what it will write is known
 
     @property
     def _is_one_transaction(self) -> bool:
@@ -351,14 +357,15 @@ class _Conductor:
     def _must_roll_back(self) -> bool:
         if self.options.dry_run:
             return True
-        return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not self.run.commits_batches
+        commits_batches = self.run.commits_batches and not self._is_walked
+        return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not commits_batches
 
     def _report(self, is_committed: bool) -> Report:
         return report_of(
             self.run,
             self.options,
             self.history,
-            self._state(is_committed or bool(self.run.last_committed)),
+            self._state(is_committed or (bool(self.run.last_committed) and not self.doing.dry_run)),
             is_committed=is_committed,
             error=self.error,
             guard=self.stopped_by,
@@ -371,7 +378,7 @@ class _Conductor:
             return status.DRY_RUN
         if is_committed:
             return status.WITH_REJECTS if self.executor.accounts.failed or self.error else status.APPLIED
-        if self.stopped_by and not self._must_roll_back():
+        if self.stopped_by and not (self.error or self._must_roll_back()):
             return status.STOPPED
         return status.FAILED if self.error else status.ROLLED_BACK
 

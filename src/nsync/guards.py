@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from nsync.record.ledger import Ledger
     from nsync.run import Task
 
-_SCHEMA = "CREATE TABLE changed (feed INTEGER, name TEXT, pk TEXT, PRIMARY KEY (name, pk, feed)) WITHOUT ROWID;"
+_SCHEMA = """
+CREATE TABLE changed (feed INTEGER, name TEXT, pk TEXT, batch INTEGER, PRIMARY KEY (name, pk, feed)) WITHOUT ROWID;
+"""
 _AWAY = {"release": OutcomeKind.RELEASED, "set": OutcomeKind.UPDATED}  # what a snapshot does instead of deleting
 
 
@@ -190,6 +192,8 @@ class Counting:
         self._snapshots = snapshots
         self._targets = {model for _, model in feeds}
         self._spool = open_spool(_SCHEMA) if counts_changes else None
+        self._batch = 0
+        self._before: tuple[Counter[int], Counter[int]] = (Counter(), Counter())  # deletes before the batch
 
     def take(self, written: Sequence[WrittenRows]) -> None:
         """Count what was written; see `nsync.recording.Recorder`."""
@@ -201,11 +205,16 @@ class Counting:
 
     def flush(self) -> None:
         """Write what is held in memory."""
+        self._batch += 1
+        self._before = self.deletes.copy(), self.snapshot_deletes.copy()
         if self._inner is not None:
             self._inner.flush()
 
     def discard(self) -> None:
-        """Forget what is held in memory."""
+        """Forget what was counted since, and what is held in memory: the batch is rolled back."""
+        self.deletes, self.snapshot_deletes = (counts.copy() for counts in self._before)
+        if self._spool is not None:
+            self._spool.execute("DELETE FROM changed WHERE batch = ?", (self._batch,))
         if self._inner is not None:
             self._inner.discard()
 
@@ -236,8 +245,8 @@ class Counting:
 
     def _keep(self, feed: int, changed: Iterator[tuple[type[Model], object]]) -> None:
         if self._spool is not None:
-            rows = ((feed, _root(model)._meta.label, str(pk)) for model, pk in changed)
-            self._spool.executemany("INSERT OR IGNORE INTO changed VALUES (?, ?, ?)", rows)
+            rows = ((feed, _root(model)._meta.label, str(pk), self._batch) for model, pk in changed)
+            self._spool.executemany("INSERT OR IGNORE INTO changed VALUES (?, ?, ?, ?)", rows)
 
     def changes(self) -> Counter[int]:
         """Count the changed objects of each feed."""

@@ -33,13 +33,12 @@ def report_of(
         history: Its record.
         state: Its status, as `nsync.record.report` names them.
         is_committed: Whether its transaction was committed; of batches that are committed one by one, the last.
-        error: What ended it early.
-        guard: Which limit stopped it.
-        seconds: That it took.
-        queries: That it sent.
+        error, guard: What ended it early; which limit stopped it.
+        seconds, queries: That it took.
     """
     accounts = run.executor.accounts
-    is_partly = bool(run.last_committed) and not is_committed
+    has_batches = bool(run.last_committed) and not is_committed
+    is_partly = has_batches and not run.options.dry_run
     return Report(
         status=state,
         committed=is_committed or is_partly,
@@ -57,6 +56,7 @@ def report_of(
         changed_fields=dict(accounts.changed_fields.most_common()),
         unforeseen=_unforeseen(run) if options.dry_run else (),
         skips_errors=options.on_error == "skip",
+        would_keep_batches=has_batches and run.options.dry_run,
         snapshots=tuple(_source_report(run, task, history, error) for task in run.snapshots),
         guard=guard,
         withheld=run.is_withheld,

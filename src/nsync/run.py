@@ -81,7 +81,7 @@ class Run:
         self.options = options
         self.using = using
         self.phases = phases
-        self.last_committed = ""
+        self.last_committed = ""  # in a dry run the one that would be
         self.is_withheld = False  # whether snapshots were left, because rows failed
         self._kinds = kinds_of(phases) or []
         self._columns: dict[Task, ByColumns] = {}
@@ -196,8 +196,12 @@ class Run:
         return not self._kinds or not asked.isdisjoint(self._kinds[number])
 
     def boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
-        """Give the transaction around one batch, if each has its own; when it is done, ask what its last line was."""
-        return _BatchBoundary(self, last) if self.commits_batches else nullcontext()
+        """
+        Give the transaction around one batch, if each has its own; when it is done, ask what its last line was.
+
+        A dry run has it too, inside the one that is rolled back: it ends where the real run would (rule O4).
+        """
+        return nullcontext() if self.options.as_transaction else _BatchBoundary(self, last)
 
     def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""

@@ -70,11 +70,16 @@ class Unwinding:
         self._total = sum(self._changes.values_list("count", flat=True)) if progress else 0
 
     def run(self) -> None:
-        """Objects first: what becomes of their keys depends on whether they stay. Systems last: keys refer to them."""
-        own = (_MAPPING, _SYSTEM)
-        self._run(self._changes.exclude(model__in=own))
+        """
+        Put back objects before keys: what becomes of these depends on whether those stay.
+
+        Keys refer to systems: those that return come first, those that go last.
+        """
+        systems = self._changes.filter(model=_SYSTEM)
+        self._run(systems.filter(kind=ChangeKind.DELETE.value))
+        self._run(self._changes.exclude(model__in=(_MAPPING, _SYSTEM)))
         self._run(self._changes.filter(model=_MAPPING))
-        self._run(self._changes.filter(model=_SYSTEM))
+        self._run(systems.exclude(kind=ChangeKind.DELETE.value))
 
     def _run(self, changes: Any) -> None:
         for rows in self._groups(changes):

@@ -41,7 +41,7 @@ class RawWriter(RowWriter):
                 values[field.name] = field.pre_save(instance, add=False)
         if change.after:
             model._base_manager.using(self.using).filter(pk=instance.pk).update(**values)
-        self._made.append(change)
+        self._made.append(change._replace(after=after))
 
     def _delete(self, change: Change) -> None:
         delete_rows([self._current(change)], self.using)

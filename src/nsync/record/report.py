@@ -73,6 +73,7 @@ class Report:
     diffs: tuple[FieldDiff, ...] = ()  # dry run: of the first rows
     changed_fields: dict[str, int] = field(default_factory=dict)  # dry run: field → objects that would change in it
     skips_errors: bool = False  # failed rows are left out, and the others committed (--on-error skip)
+    would_keep_batches: bool = False  # dry run: batches would be committed, even if the run ends early (rule T4)
     unforeseen: tuple[str, ...] = ()  # dry run: what it cannot know (rule O4)
     snapshots: tuple[SourceReport, ...] = ()  # what became of the keys that snapshots do not name
     guard: str = ""  # which limit was exceeded
@@ -156,8 +157,8 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Give the exit code of a command that ends with this report (rule T7; 2, 5 and 6 are the command's)."""
-        is_trial = self.dry_run or bool(self.guard)
-        would_commit = self.committed or (is_trial and self.skips_errors and not self.error)
+        skips = (self.dry_run or bool(self.guard)) and self.skips_errors and not self.error
+        would_commit = self.committed or self.would_keep_batches or skips
         if (self.error or self.failed) and not would_commit:
             return 1
         if self.guard:
