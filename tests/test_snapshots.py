@@ -277,6 +277,14 @@ def test_the_history_tells_that_a_snapshot_took_an_object_away(sync_text: Sync) 
     assert {change.source for change in run.changes.all()} == {1}
 
 
+def test_the_history_tells_what_was_released_and_why(sync_text: Sync) -> None:
+    sync_text(ALL, **AS_UPSERT)
+    sync_text(PEOPLE + "e2,2,Bob\n", system="ERP", **AS_UPSERT)
+    sync_text(SOME, **SNAPSHOT, record="rows")
+    outcomes = RunRecord.objects.latest("pk").row_outcomes.values_list("source", "outcome", "code", "value")
+    assert list(outcomes) == [(1, "released", "held-by", "k2")]
+
+
 def test_a_policy_that_walks_its_actions_takes_away_too(sync_text: Sync) -> None:
     sync_text(ALL, **AS_UPSERT)
     report = sync_text(SOME, policy=OldPolicy, **SNAPSHOT)

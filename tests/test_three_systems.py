@@ -87,6 +87,10 @@ def deletes(draw: Any, sight: Sight) -> Deletes:
     return Deletes(system, model, tuple(asks), draw(st.sampled_from((False, False, True))))
 
 
+def _has_keys(file: File) -> bool:
+    return "external_key" in str(file.text).partition("\n")[0].split(",")
+
+
 class Done(NamedTuple):
     """A run that was made: what there was before and after it, and what it told."""
 
@@ -108,18 +112,32 @@ class Done(NamedTuple):
     @property
     def deleting(self) -> set[str]:
         """Give the systems that have deleted something: what is theirs may have gone along."""
+        if "snapshot" in self.run.options:
+            return {file.system for file in self.run.files}
         rows = self.told.rows.items()
         return {self.run.files[source].system for (source, _), (outcome, *_) in rows if outcome == "deleted"}
 
     @property
     def given_up(self) -> set[Key]:
         """Give the keys that a system itself gave up."""
-        return {Key(file.system, file.model, key) for file in self.run.files for key in _deleted_keys(file)}
+        asked = {Key(file.system, file.model, key) for file in self.run.files for key in _deleted_keys(file)}
+        return asked | self.unnamed if "snapshot" in self.run.options else asked
+
+    @property
+    def unnamed(self) -> set[Key]:
+        """Give the keys that a run's files, each of them the whole truth, do not name."""
+        named = {Key(file.system, file.model, key) for file in self.run.files for key in _named_keys(file)}
+        feeds = {(file.system, file.model) for file in self.run.files}
+        return {key for key in self.before.keys if (key.system, key.model) in feeds} - named
 
 
 def _deleted_keys(file: File) -> set[str]:
     rows = csv.DictReader(io.StringIO(str(file.text)))
     return {row["external_key"] for row in rows if row.get("external_key") and "d" in (row["action_flags"] or "")}
+
+
+def _named_keys(file: File) -> set[str]:
+    return {(row.get("external_key") or "").strip() for row in csv.DictReader(io.StringIO(str(file.text)))}
 
 
 class _Last(NamedTuple):
@@ -166,6 +184,16 @@ class ThreeSystems(RuleBasedStateMachine):
         assert not expected.difference(done.after)
         if not file.is_forced:
             _check_held(done)
+
+    @rule(file=files().filter(_has_keys), action=st.sampled_from(("delete", "delete", "release")), variant=VARIANTS)
+    def take_as_the_whole_truth(self, file: File, action: str, variant: Variant) -> None:
+        """A snapshot leaves its system the keys that it names, and takes nothing that another system holds (G2)."""
+        options = {"snapshot": True, "snapshot_action": action, "allow_deletes": True, "on_displaced": "keep"}
+        skipping = {"on_error": "skip", "snapshot_despite_errors": True}
+        done = self.make(Run((file,), {**options, **skipping}), variant)
+        _check_held(done)
+        if done.told.committed:
+            assert not done.unnamed & done.after.keys.keys()
 
     @rule(data=st.data(), variant=VARIANTS)
     def displace(self, data: Any, variant: Variant) -> None:
@@ -247,6 +275,8 @@ def _check_counts(done: Done) -> None:
     counts = Counter(done.outcomes)
     own = {_model(name)._meta.label for name in HELD.models}
     lost = {target for target in done.lost if target[0] in own}
+    if "snapshot" in done.run.options:
+        return  # what it takes away is no row
     if lost:
         assert counts["deleted"] or done.told.displaced, f"gone, and not counted: {sorted(lost)}"
         return

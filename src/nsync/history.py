@@ -161,7 +161,7 @@ class History:
             outcome = report.outcome(entry)
             place = (self.run.pk, entry.source, entry.line, outcome.value if outcome else "")
             for problem in entry.problems:
-                _, message, column, value = veiled(problem, report.sources[entry.source].hidden)
+                _, message, column, value = veiled(problem, report.all_sources[entry.source].hidden)
                 yield (*place, problem.code, *map(_clean, (column, value, message)))
 
 
