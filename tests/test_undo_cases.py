@@ -403,3 +403,11 @@ def test_the_command_says_what_it_did_and_what_it_left(capsys: pytest.CaptureFix
         call_command("syncundo", number)
     with pytest.raises(CommandError, match=r"write it as myapp\.Person:7"):
         call_command("syncundo", number, "--only", "Person")
+
+
+def test_an_undo_tells_how_far_it_has_come() -> None:
+    """In rows of tables: twice as many as rows of the file, each with an object and a key; and the new system."""
+    told: list[tuple[int, int]] = []
+    undo(run(parcels(), Parcel), progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1] > 0

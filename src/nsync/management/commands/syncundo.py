@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
+from contextlib import closing, nullcontext
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,6 +14,7 @@ from nsync.management.history import HistoryCommand
 from nsync.management.notifying import HELP as NOTIFY_HELP
 from nsync.management.notifying import Notice, NotifyingCommand
 from nsync.management.output import command_line
+from nsync.management.progress import choose_display
 from nsync.management.readers import seconds
 from nsync.record.text import plain
 from nsync.undo import DONE, UndoReport, told, undo
@@ -47,6 +49,7 @@ class Command(NotifyingCommand, HistoryCommand):
         )
         add("--wait", type=seconds, default=0, metavar="SECONDS", help="How long to wait for another run to end.")
         add("--notify", action="store_true", help=NOTIFY_HELP)
+        add("--no-progress", action="store_false", dest="progress", help="Do not show how far it has come.")
         super().add_arguments(parser)
 
     def about(self, given: Mapping[str, Any]) -> str:
@@ -61,7 +64,9 @@ class Command(NotifyingCommand, HistoryCommand):
             NsyncError: Nothing was written.
             SystemExit: 3: something was left; 130, 143: a signal has ended it.
         """
-        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn):
+        is_quiet = given["verbosity"] == 0 or not given["progress"]
+        shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
+        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn), shown as display:
             report = undo(
                 given["run"],
                 database=using,
@@ -69,6 +74,7 @@ class Command(NotifyingCommand, HistoryCommand):
                 dry_run=given["dry_run"],
                 only=given["only"],
                 wait=given["wait"],
+                progress=None if display is None else lambda done, total: display(done, done, total),
                 command=command_line(self),
             )
         self.notice = Notice("something was left", report.undo, lambda: _told(report.veiled(), 1))
