@@ -47,6 +47,7 @@ VOCABULARY = frozenset(
         "rowsin",
         "signals",
         "spool",
+        "veils",
     }
 )
 CONDUCTOR = frozenset(

@@ -27,6 +27,7 @@ from nsync.record.journal import Insert, Journal
 from nsync.record.report import Report
 from nsync.recording import Recorder, WrittenRows
 from nsync.run import Task
+from nsync.veils import NOT_KEPT, is_redacted, veil_setting
 
 try:
     import resource
@@ -239,6 +240,8 @@ def _differing(options: SyncOptions) -> dict[str, Any]:
     """Give the options that are not the default."""
     default = SyncOptions()
     named = {field.name: getattr(options, field.name) for field in fields(options)}
+    named["set"] = tuple((target, NOT_KEPT if is_redacted(target) else value) for target, value in options.set)
+    named["snapshot_action"] = veil_setting(options.snapshot_action)
     return {name: value for name, value in named.items() if value != getattr(default, name)}
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
+from nsync.veils import veil_arguments
+
 
 def command_line(command: Any) -> str:
-    """Give the command line, for the history; "" if code calls the command."""
+    """Give the command line, for the history, without values that are not to be kept; "" if code calls the command."""
     is_ours = getattr(command, "_called_from_command_line", False)  # Django sets it where it reads the line
-    return shlex.join(sys.argv) if is_ours else ""
+    return shlex.join(veil_arguments(sys.argv)) if is_ours else ""
 
 
 def in_signs_of(stream: OutputWrapper, text: str) -> str:

@@ -14,8 +14,8 @@ from nsync.record.text import plain
 from nsync.record.values import to_json
 from nsync.record.why import Cause, Explanation, FieldCause
 from nsync.recording import KeptRow
+from nsync.veils import NOT_KEPT
 
-NOT_KEPT: Final = "(not kept)"
 _DIGEST: Final = 12  # characters of a SHA-256 that tell files apart
 _LONGEST_ERROR: Final = 5_000
 _KEPT: Final = {"part": "part of the changes"}  # in words
