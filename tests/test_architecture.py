@@ -31,7 +31,9 @@ VOCABULARY = frozenset(
         "changes",
         "columns",
         "conf",
+        "conflicts",
         "copying",
+        "ending",
         "equality",
         "errors",
         "fields",
@@ -50,7 +52,9 @@ VOCABULARY = frozenset(
 CONDUCTOR = frozenset(
     {
         "accounts",
+        "ahead",
         "batches",
+        "boundary",
         "bycolumns",
         "conductor",
         "engines",
@@ -61,6 +65,8 @@ CONDUCTOR = frozenset(
         "locks",
         "opening",
         "proofs",
+        "reporting",
+        "retrying",
         "run",
         "settling",
         "singly",
@@ -103,6 +109,7 @@ EXCEPTIONS = {
 # The modules that query, or hold a connection or a transaction → why.
 AT_THE_DATABASE = {
     "apply": "writes",
+    "boundary": "the transaction around a batch",
     "conductor": "begins the transaction, and creates systems",
     "factory": "builds actions from code, against a database",
     "history": "keeps the record of a run",
@@ -125,8 +132,8 @@ AT_THE_DATABASE = {
     "record.pruning": "removes what is recorded",
     "record.reading": "reads what is recorded",
     "record.why": "reads what is recorded of one object",
+    "retrying": "notes commits, and sees what has ended a transaction",
     "rowsin": "asks which database takes many values as one parameter",
-    "run": "savepoints and commits",
     "undo": "the transaction around an undo",
     "unwinding": "reads what a run wrote",
     "walking": "gives a policy the object that it has just written",

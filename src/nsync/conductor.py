@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -16,10 +15,13 @@ from django.db.models import Model
 
 from nsync.accounts import Stop
 from nsync.actions import Action
-from nsync.apply.refusals import lock_cure
+from nsync.apply.refusals import gave_up, lock_cure
+from nsync.boundary import Aborted
 from nsync.changes import ChangeKind
-from nsync.engines import choose_engine, unforeseen
-from nsync.errors import ConfigError, NsyncError, Problem
+from nsync.conflicts import is_lost
+from nsync.ending import EndRequest
+from nsync.engines import choose_engine
+from nsync.errors import ConfigError, NsyncError, TransientError
 from nsync.executor import Executor
 from nsync.history import History
 from nsync.identities import Identities
@@ -29,9 +31,11 @@ from nsync.opening import Input, check_systems, choose_database, find_model, ope
 from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
-from nsync.record.report import Report, SourceReport
+from nsync.record.report import Report
 from nsync.recording import WrittenRows
-from nsync.run import Aborted, Progress, Run, Task
+from nsync.reporting import all_unforeseen, source_report
+from nsync.retrying import Retrying
+from nsync.run import Progress, Run
 from nsync.settling import settle
 from nsync.signals import run_finished, run_started
 from nsync.walking import ExecutableAction, Walk
@@ -62,7 +66,8 @@ def sync(
         system: Name of the external system that the keys belong to; created if there is none.
         options: What the run is asked to do; see `SyncOptions`.
         policy: In which order; see `nsync.policies`.
-        progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows).
+        progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows); from
+            the beginning if the run is started again.
         command: What the history of runs tells of how the run was asked for.
 
     Returns:
@@ -85,17 +90,20 @@ def sync_all(
     policy: Policy = OrderedSyncPolicy,
     progress: Progress | None = None,
     command: str = "",
+    ending: EndRequest | None = None,
 ) -> Report:
     """
     Sync several sources in one run, as ``manage.py syncfiles`` does.
 
-    Args and errors are those of `sync`; the default policy runs all creates, then all updates, then all deletes.
+    Args and errors are those of `sync`; the default policy runs all creates, then all updates, then all deletes. With
+    batches that are committed by themselves, `ending` can ask for the end of the run.
     """
     options = options or SyncOptions()
     if not inputs:
         raise ConfigError("there is nothing to sync: name at least one source")
     with ExitStack() as stack:
-        conductor = _Conductor(inputs, options, policy, progress, command, stack)
+        ending = ending or EndRequest("asked to end")
+        conductor = _Conductor(inputs, options, policy, progress, command, ending, stack)
         run_started.send(sender=sync_all, inputs=tuple(inputs), options=options)
         report = conductor.conduct()
     run_finished.send(sender=sync_all, report=report)
@@ -113,28 +121,47 @@ class _Conductor:
         policy: Policy,
         progress: Progress | None,
         command: str,
+        ending: EndRequest,
         stack: ExitStack,
     ) -> None:
         self.options = options
+        self.progress = progress
+        self.ending = ending
         self.started = time.monotonic()
         models = [find_model(given.model) for given in inputs]
         self.using = choose_database(models, options)
         self.queries = 0
         stack.enter_context(connections[self.using].execute_wrapper(self._count))
+        self.retrying = Retrying(self.using)
+        stack.enter_context(connections[self.using].execute_wrapper(self.retrying.see))
         self.identities = Identities(self.using)
         check_systems(inputs, options, self.identities)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
         self.policy = policy
         with self._blaming_policy("cannot be made:"):
             self._is_walked = is_walked(policy)
-        phases = None if self._is_walked else self._make_policy(()).phases
-        engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
+        self.phases = None if self._is_walked else self._make_policy(()).phases
+        self.engines = [choose_engine(task.decoder.layout, options, self.phases) for task in self.tasks]
         self.history = History(self.using, options, self.tasks, _dotted(policy), command)
-        properties = property_columns(self.tasks)
-        self.executor = Executor(self.identities, options, properties, engines, self.history.recorder)
-        self.run = Run(self.tasks, self.executor, options, self.using, phases or (), progress)
+        self.executor, self.run = self._make_run()
         self.error = ""
         self._was_committed = False
+
+    def _make_run(self) -> tuple[Executor, Run]:
+        """Make what applies the rows and keeps account of them."""
+        properties, recorder = property_columns(self.tasks), self.history.recorder
+        executor = Executor(self.identities, self.options, properties, self.engines, recorder)
+        run = Run(
+            self.tasks,
+            executor,
+            self.options,
+            self.using,
+            self.phases or (),
+            self.progress,
+            retrying=self.retrying,
+            ending=self.ending,
+        )
+        return executor, run
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -152,16 +179,9 @@ class _Conductor:
 
     def _conduct(self) -> Report:
         is_committed = False
+        is_whole = not self._is_walked and not self.run.commits_batches
         try:
-            with self._transaction(), self._locked(inside=True):
-                if connections[self.using].in_atomic_block:
-                    transaction.on_commit(self._note_commit, using=self.using)
-                self._create_systems()
-                self._execute()
-                self.run.close_accounts()
-                if self._must_roll_back():
-                    raise Aborted
-                self.history.finish(self._report(True))
+            self.retrying.run(self._transact, self._start_again if is_whole else None)
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
@@ -170,11 +190,11 @@ class _Conductor:
         except NsyncError as error:
             self.error = str(error)
         except DatabaseError as error:
-            self.error = database_error(error)
+            self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
-            self.history.abandon("interrupted")
+            self.history.abandon("; ".join([getattr(error, "reason", "interrupted"), *getattr(error, "__notes__", ())]))
             raise
         except Exception as error:
             if not self._was_committed:
@@ -183,6 +203,26 @@ class _Conductor:
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
+
+    def _transact(self) -> None:
+        """Run, in one transaction or in one per batch; raises Aborted if it must be rolled back."""
+        with self._transaction(), self._locked(inside=True):
+            if connections[self.using].in_atomic_block:
+                transaction.on_commit(self._note_commit, using=self.using)
+            self._create_systems()
+            self._execute()
+            self.run.close_accounts()
+            self.retrying.check()
+            if self._must_roll_back():
+                raise Aborted
+            self.history.finish(self._report(True))
+
+    def _start_again(self) -> None:
+        """Forget what was done and noted: the database has taken it back."""
+        self.executor.end_batch(is_kept=False)
+        self.identities = Identities(self.using)
+        self.executor, self.run = self._make_run()
+        self.error = ""
 
     def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
         """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
@@ -197,7 +237,8 @@ class _Conductor:
         """Close the accounts of a run whose transaction is over."""
         if not is_committed:
             ContentType.objects.clear_cache()  # types first seen in this run are gone with its transaction
-        self.run.close_accounts()
+            self.retrying.renew_connection()
+        self._close_accounts()
         report = self._report(is_committed)
         if not is_committed:
             try:
@@ -206,9 +247,20 @@ class _Conductor:
                 self.history.abandon(str(error))
         return report
 
+    def _close_accounts(self) -> None:
+        accounts = self.executor.accounts
+        accounts.make_room()
+        try:
+            self.run.close_accounts()
+        except TransientError as error:  # no room on disk for what is to be said
+            self.error = self.error or str(error)
+            accounts.make_room()
+            self.run.close_accounts(is_told=False)
+
     def _note_commit(self) -> None:
         """Runs before the hooks of the project, one of which may raise."""
         self._was_committed = True
+        self.retrying.note_commit()
 
     def _create_systems(self) -> None:
         for name in dict.fromkeys(task.system for task in self.tasks):
@@ -290,7 +342,7 @@ class _Conductor:
             state = status.WITH_REJECTS if accounts.failed or self.error else status.APPLIED
         else:
             state = status.FAILED if self.error else status.ROLLED_BACK
-        sources = tuple(self._source_report(task) for task in self.tasks)
+        sources = tuple(source_report(task, self.executor, has_error=bool(self.error)) for task in self.tasks)
         return Report(
             status=state,
             committed=is_committed or is_partly,
@@ -299,6 +351,7 @@ class _Conductor:
             displaced=accounts.displaced,
             seconds=time.monotonic() - self.started,
             queries=self.queries,
+            retries=self.retrying.retries,
             ledger=accounts.ledger,
             spool=accounts.details,
             error=self.error,
@@ -306,37 +359,9 @@ class _Conductor:
             writes=accounts.writes,
             diffs=tuple(accounts.diffs),
             changed_fields=dict(accounts.changed_fields.most_common()),
-            unforeseen=self._unforeseen(),
+            unforeseen=all_unforeseen(self.tasks) if self.options.dry_run else (),
             skips_errors=self.options.on_error == "skip",
         )
-
-    def _source_report(self, task: Task) -> SourceReport:
-        layout, engine = task.decoder.layout, self.executor.engines[task.number]
-        rows = self.executor.accounts.ledger.rows(task.number)
-        columns = layout.notes
-        if not rows and not self.error:
-            columns = (*columns, Problem("no-rows", "the source has a header and no row"))
-        return SourceReport(
-            name=task.source.name,
-            system=task.system,
-            target=task.model._meta.label,
-            size=task.source.size,
-            rows=rows,
-            outcomes=self.executor.accounts.ledger.counts(task.number),
-            notes=task.source.notes,
-            columns=columns,
-            header=task.source.header,
-            dialect=task.source.dialect,
-            engine=engine.name,
-            engine_hint=engine.hint,
-            engine_reasons=engine.reasons,
-        )
-
-    def _unforeseen(self) -> tuple[str, ...]:
-        if not self.options.dry_run:
-            return ()
-        reasons = (unforeseen(task.decoder.layout) for task in self.tasks)
-        return tuple(dict.fromkeys(chain.from_iterable(reasons)))
 
 
 def _new_system(system: ExternalSystem) -> WrittenRows:

@@ -55,8 +55,7 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("protected", str(error.args[0])))
     code = _code(error)
     if not code and isinstance(error, (OperationalError, InterfaceError)):
-        cure = lock_cure(error) or "run again"
-        return TransientError(f"the database gave up: {_text(error)}; nothing of this transaction was kept; {cure}")
+        return gave_up(error)
     if code == "unique" and change is not None and change.kind in (ChangeKind.INSERT, ChangeKind.UPDATE):
         held = _held(change, identities)
         if held is not None:
@@ -66,6 +65,13 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("refused", f"{what}: {_text(error)}"))
     broken = _broken_check(_text(error), change) if code == "check" and change is not None else ""
     return RowError(Problem(code, broken or f"{_CURES[code]}: {_text(error)}"))
+
+
+def gave_up(error: BaseException, tried: int = 1) -> TransientError:
+    """Say that the database gave up, how often it was tried, and what helps."""
+    times = f", {tried} times" if tried > 1 else ""
+    cure = lock_cure(error) or "run again"
+    return TransientError(f"the database gave up{times}: {_text(error)}; nothing of this transaction was kept; {cure}")
 
 
 @contextmanager

@@ -111,6 +111,7 @@ def _head(report: Report) -> dict[str, Any]:
         "sources": [_source(source) for source in report.sources],
         "seconds": round(report.seconds, 3),
         "queries": report.queries,
+        "retries": report.retries,
         "engine": report.engine,
     }
     if report.dry_run:

@@ -1,0 +1,408 @@
+"""What the database takes back because others are in the way is done again: a batch, or a run in one transaction."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models.signals import post_save
+
+from nsync import SyncOptions, sync
+from nsync.accounts import Accounts
+from nsync.actions import Place
+from nsync.changes import OutcomeKind
+from nsync.errors import Problem, RowError
+from nsync.models import ExternalSystem
+from nsync.models import Run as RunRecord
+from nsync.record.details import WARNING
+from nsync.record.report import Report
+from nsync.rows import Row
+from nsync.signals import batch_applied
+from tests.conflicting import Others, deadlocked, disturbed, people, picture, wipe, writes_parcel, writes_person
+from tests.old_policies import OldPolicy
+from tests.services import TEST_DATABASE
+from tests.telling import outcomes
+from tests.test_concurrency import meanwhile
+from tests.testapp.models import Parcel, Person
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+on_servers = pytest.mark.database("postgresql", "mariadb")
+both = pytest.mark.parametrize("as_transaction", [True, False], ids=["one transaction", "in batches"])
+engines = pytest.mark.parametrize("engine", ["bulk", "objects"])
+
+HEAD = "external_key,action_flags,match_on,employee_id,first_name,age,company=>name\n"
+# The first batch: a row that fails, one that changes Alfred, one with a warning. The second: two new persons.
+TEXT = HEAD + (
+    "a,cu*,employee_id,1,Bad,old,\n"
+    "b,cu*,employee_id,2,Alfred,50,\n"
+    "c,cu*,employee_id,3,Clark,51,Nowhere\n"
+    "d,cu*,employee_id,4,Diana,52,\n"
+    "e,cu*,employee_id,5,Edward,53,\n"
+)
+
+
+def start() -> None:
+    """Have Alfred, who has neither key nor age, and nothing else."""
+    wipe()
+    Person.objects.create(employee_id="2", first_name="Alfred")
+
+
+def run(text: str = TEXT, **options: Any) -> Report:
+    chosen: dict[str, Any] = {"batch_size": 3, "on_error": "skip", "max_errors": 2, "record": "changes", **options}
+    return sync(io.StringIO(text), Person, system="HR", options=SyncOptions(**chosen))
+
+
+def claim(employee_id: str) -> Callable[[], Any]:
+    """Give what writes a person whose number the run is about to write."""
+    return lambda: Person.objects.create(employee_id=employee_id, first_name="Somebody")
+
+
+def change_alfred() -> None:
+    Person.objects.filter(employee_id="2").update(age=99)
+
+
+def deadlock(times: int = 1) -> Any:
+    """Have the run change Alfred, and meet a deadlock when it writes Clark."""
+    return deadlocked(claim("3"), change_alfred, writes_person, times)
+
+
+@pytest.fixture(autouse=True)
+def _leave_types_alone() -> Iterator[None]:
+    yield
+    ContentType.objects.clear_cache()
+
+
+# --- deadlocks --------------------------------------------------------------------------------------------------------
+
+
+@on_servers
+@both
+@engines
+def test_after_a_deadlock_all_is_as_after_an_undisturbed_run(engine: str, as_transaction: bool) -> None:
+    """
+    T3: tables, keys, history, counts, and what is told of rows.
+
+    A row that failed counts once, or the second error would end the run; and no row fails because of the deadlock.
+    """
+    start()
+    undisturbed = picture(run(engine=engine, as_transaction=as_transaction))
+    start()
+
+    with deadlock():
+        report = run(engine=engine, as_transaction=as_transaction)
+
+    assert picture(report) == undisturbed
+    assert (report.retries, report.failed, len(people())) == (1, 1, 4)
+
+
+@on_servers
+@both
+def test_after_a_deadlock_by_columns_all_is_as_after_an_undisturbed_run(as_transaction: bool) -> None:
+    """T3: as above, where no row is planned by itself."""
+    head = "external_key,action_flags,match_on,code,label,pieces\n"
+    text = head + "a,cu*,code,1,A,1\nb,cu*,code,2,B,2\nc,cu*,code,3,C,3\nd,cu*,code,4,D,4\n"
+
+    def sync_parcels() -> Report:
+        wipe()
+        Parcel.objects.create(code="1", label="A")
+        options = SyncOptions(batch_size=2, record="changes", engine="columns", as_transaction=as_transaction)
+        return sync(io.StringIO(text), Parcel, system="HR", options=options)
+
+    undisturbed = picture(sync_parcels())
+
+    def claim_second() -> None:
+        Parcel.objects.create(code="2", label="somebody's")
+
+    def change_first() -> None:
+        Parcel.objects.filter(code="1").update(label="theirs")
+
+    with deadlocked(claim_second, change_first, writes_parcel, skip=1):  # the first is the one that is there before
+        report = sync_parcels()
+
+    assert picture(report) == undisturbed
+    assert (report.retries, Parcel.objects.count()) == (1, 4)
+
+
+@on_servers
+@both
+def test_a_dry_run_is_started_again_too(as_transaction: bool) -> None:
+    start()
+    expected = outcomes(run(dry_run=True))
+
+    with deadlock():
+        report = run(dry_run=True, as_transaction=as_transaction)
+
+    assert (outcomes(report), report.retries, report.status) == (expected, 1, "dry run")
+    assert people() == [("2", "Alfred", None, None, None)]
+    assert not ExternalSystem.objects.exists()
+
+
+@on_servers
+@both
+def test_a_deadlock_that_comes_four_times_ends_the_run(as_transaction: bool) -> None:
+    """T4: what was committed before stays; in one transaction that is nothing."""
+    start()
+    Person.objects.bulk_create([Person(employee_id=number, first_name="Old") for number in "789"])
+    before = people()
+    text = HEAD + "z,u*,employee_id,7,,7,\ny,u*,employee_id,8,,8,\nx,u*,employee_id,9,,9,\n"
+
+    with deadlock(times=4):
+        report = run(text + TEXT.partition("\n")[2], as_transaction=as_transaction)
+
+    assert "the database gave up, 4 times: " in report.error
+    assert "run again" in report.error
+    assert report.retries == 3
+    assert sum(outcomes(report).values()) == report.rows
+    found = RunRecord.objects.get()
+    if as_transaction:
+        assert people() == before
+        assert (report.exit_code, report.last_committed, found.status) == (1, "", "failed")
+    else:
+        assert [(row[0], row[2]) for row in people()] == [("2", None), ("7", 7), ("8", 8), ("9", 9)]
+        assert (report.exit_code, report.last_committed[-2:], found.status) == (3, ":4", "applied with rejects")
+    assert found.error == report.error
+    assert found.changes.exists() != as_transaction
+
+
+@on_servers
+@both
+def test_a_run_in_a_transaction_of_the_callers_is_not_tried_again(as_transaction: bool) -> None:
+    """T3: on MariaDB the server has ended that transaction; nobody goes on in it."""
+    start()
+    with deadlock(), transaction.atomic():
+        report = run(as_transaction=as_transaction)
+        assert connection.needs_rollback == (TEST_DATABASE == "mariadb")
+        if TEST_DATABASE == "postgresql":
+            assert people() == [("2", "Alfred", None, None, None)]
+
+    assert "deadlock" in report.error.lower()
+    assert (report.retries, report.committed) == (0, False)
+    assert people() == [("2", "Alfred", None, None, None)]
+
+
+@on_servers
+def test_a_policy_that_walks_its_actions_is_not_executed_again() -> None:
+    """P1: nobody knows what it does besides."""
+    start()
+    with deadlock():
+        report = sync(io.StringIO(TEXT), Person, system="HR", policy=OldPolicy, options=SyncOptions(on_error="skip"))
+
+    assert "deadlock" in report.error.lower()
+    assert (report.retries, report.exit_code) == (0, 1)
+    assert people() == [("2", "Alfred", None, None, None)]
+
+
+@on_servers
+@both
+@pytest.mark.parametrize("how", ["swallows", "wraps"])
+def test_code_of_the_project_that_catches_a_deadlock_does_not_go_on_in_an_ended_transaction(
+    how: str, as_transaction: bool
+) -> None:
+    """T3: it is caught in a receiver, and noticed all the same; even after the last row, where only COMMIT is left."""
+
+    def make_another(instance: Person, **_: Any) -> None:
+        if instance.employee_id != "5":
+            return
+        try:
+            Person.objects.bulk_create([Person(employee_id="L", first_name="Lost")])
+        except DatabaseError as error:
+            if how == "wraps":
+                raise ValueError("this would be a row error") from error
+
+    post_save.connect(make_another, sender=Person)
+    try:
+        start()
+        undisturbed = picture(run(as_transaction=as_transaction))
+        start()
+
+        def writes_lost(sql: str, params: Any) -> bool:
+            return writes_person(sql, params) and "Lost" in repr(params)
+
+        with deadlocked(claim("L"), claim("4"), writes_lost):
+            report = run(as_transaction=as_transaction)
+    finally:
+        post_save.disconnect(make_another, sender=Person)
+
+    assert picture(report) == undisturbed
+    assert (report.retries, report.errors.get("refused", 0)) == (1, 0)
+
+
+@on_servers
+def test_what_waits_is_tried_again_as_a_batch_of_its_own() -> None:
+    """R6: the rows that wait are those that waited before the deadlock."""
+    head = "external_key,action_flags,match_on,employee_id,first_name,manager=>employee_id\n"
+    text = head + "a,c,,1,A,2\nb,c,,3,C,2\nc,c,,2,B,\nd,c,,4,D,5\n"
+    options = {"as_transaction": False, "batch_size": 1, "engine": "objects"}
+    wipe()
+    undisturbed = picture(run(text, **options))
+    wipe()
+
+    def locks_person(sql: str, params: Any) -> bool:
+        return "FOR UPDATE" in sql and "testapp_person" in sql
+
+    def change(employee_id: str) -> Callable[[], Any]:
+        return lambda: Person.objects.filter(employee_id=employee_id).update(age=99)
+
+    with deadlocked(change("3"), change("1"), locks_person, skip=1):
+        report = run(text, **options)
+
+    assert picture(report) == undisturbed
+    assert report.retries == 1
+    assert [row[4] for row in people()] == ["2", None, "2", None]
+    assert report.warnings == {"missing-reference": 1}
+
+
+# --- serialization failures, and waiting in vain ----------------------------------------------------------------------
+
+
+@on_servers
+@both
+@engines
+def test_after_a_serialization_failure_all_is_done_on_what_is_there_now(engine: str, as_transaction: bool) -> None:
+    start()
+    undisturbed = picture(run(engine=engine, as_transaction=as_transaction))
+    start()
+
+    def change() -> None:
+        Person.objects.filter(employee_id="2").update(hair_colour="grey")
+
+    with _snapshots(), meanwhile(change, "testapp_person"):
+        report = run(engine=engine, as_transaction=as_transaction)
+
+    assert picture(report) == undisturbed
+    assert report.retries == 1
+    assert Person.objects.get(employee_id="2").hair_colour == "grey"
+
+
+class _snapshots:  # noqa: N801  # a context manager that reads as one
+    """Let the run see one state of the database, and be refused what others have changed since."""
+
+    def __enter__(self) -> None:
+        if TEST_DATABASE == "postgresql":
+            self._say("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            return
+        self._say("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self._say("SET SESSION innodb_snapshot_isolation = ON")
+
+    def __exit__(self, *_: Any) -> None:
+        connection.close()
+
+    def _say(self, sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+@pytest.mark.database("mariadb")
+@both
+def test_who_waited_in_vain_for_a_lock_tries_again(as_transaction: bool) -> None:
+    start()
+    undisturbed = picture(run(as_transaction=as_transaction))
+    start()
+    others = Others(claim("3"), lambda: connection.cursor().execute("SELECT SLEEP(1.5)"))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
+    with disturbed(writes_person, others.begin):
+        report = run(as_transaction=as_transaction)
+    others.end()
+    connection.close()
+
+    assert picture(report) == undisturbed
+    assert report.retries == 1
+
+
+# --- what is not done again -------------------------------------------------------------------------------------------
+
+
+class _Refusal(Exception):
+    """As a driver would say it."""
+
+    sqlstate = "40001"
+
+
+def test_a_batch_that_is_committed_is_not_run_again_because_of_a_hook() -> None:
+    """T3: what the project does after a commit has failed, and not the batch."""
+    calls: list[int] = []
+
+    def hook() -> None:
+        calls.append(1)
+        raise OperationalError("in a hook") from _Refusal()
+
+    def register(**_: Any) -> None:
+        transaction.on_commit(hook)
+
+    wipe()
+    post_save.connect(register, sender=Person)
+    try:
+        report = run(HEAD + "a,c,,1,A,,\nb,c,,2,B,,\n", as_transaction=False, batch_size=1)
+    finally:
+        post_save.disconnect(register, sender=Person)
+
+    assert calls == [1]
+    assert (report.retries, report.exit_code, report.last_committed[-2:]) == (0, 3, ":2")
+    assert [row[0] for row in people()] == ["1"]
+
+
+def test_receivers_hear_of_a_batch_once_and_only_when_it_is_committed() -> None:
+    """T3."""
+    heard: list[int] = []
+
+    def hear(rows: int, **_: Any) -> None:
+        heard.append(rows)
+
+    batch_applied.connect(hear)
+    try:
+        wipe()
+        run(HEAD + "a,c,,1,A,,\nb,c,,2,B,,\n", as_transaction=False, batch_size=1)
+    finally:
+        batch_applied.disconnect(hear)
+
+    assert heard == [1, 2]
+
+
+# --- what an attempt has noted ----------------------------------------------------------------------------------------
+
+
+def test_accounts_forget_what_a_batch_has_noted(db: None) -> None:
+    accounts = Accounts(SyncOptions(on_error="skip"), 1)
+    row = Row(2, ("a",), ("1",))
+    problem = Problem("missing-reference", "finds nothing", "a", "1")
+    accounts.fail(Place(0, 0, 2), row, RowError(problem), {})
+    accounts.waiting.add_row(Place(0, 1, 3), row, problem, is_key=False, blocker=None)
+    accounts.ledger.wait(Place(0, 1, 3), True)
+
+    mark = accounts.mark([(0, 1, 3)])
+    for _ in range(2):
+        accounts.fail(Place(0, 2, 4), row, RowError(problem), {})
+        accounts.details.note(Place(0, 0, 2), WARNING, problem)
+        accounts.waiting.forget_row(Place(0, 1, 3))
+        accounts.ledger.wait(Place(0, 1, 3), False)
+        accounts.ledger.note(Place(0, 1, 3), OutcomeKind.CREATED)
+        accounts.displaced += 1
+        accounts.writes = accounts.has_deleted = accounts.writes_across = True
+        accounts.written.add("testapp.Person")
+        accounts.take_back(mark)
+    accounts.keep()
+
+    assert (accounts.failed, accounts.displaced, accounts.written) == (1, 0, set())
+    assert [accounts.writes, accounts.has_deleted, accounts.writes_across] == [False] * 3
+    assert accounts.ledger.rows(0) == 2
+    assert accounts.ledger.waits(Place(0, 1, 3))
+    assert [waiting.place for waiting in accounts.waiting.rows()] == [Place(0, 1, 3)]
+    assert [(entry.ordinal, len(entry.problems)) for entry in accounts.details.entries()] == [(0, 1)]
+    assert len(list(accounts.details.rejects(0))) == 1
+
+
+def test_accounts_forget_who_waits_since_the_batch(db: None) -> None:
+    accounts = Accounts(SyncOptions(), 1)
+    mark = accounts.mark([(0, 0, 1)])
+    problem = Problem("missing-reference", "finds nothing", "a", "1")
+    accounts.waiting.add_row(Place(0, 0, 2), Row(2, ("a",), ("1",)), problem, is_key=False, blocker=None)
+    accounts.take_back(mark)
+    accounts.keep()
+
+    assert list(accounts.waiting.all()) == []
