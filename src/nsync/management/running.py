@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
+from nsync.ending import EndRequest
 from nsync.errors import NsyncError
 from nsync.locks import LOCKED, Locked
 from nsync.management.options import add_common_options, load_policy, to_sync_options
@@ -46,6 +47,7 @@ _EXIT_CODES: Final = (
 class SyncCommand(BaseCommand):
     """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
 
+    _ending: EndRequest  # how a signal asks the present run for its end
     positional: str  # as the usage shows it
     _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
 
@@ -90,27 +92,42 @@ class SyncCommand(BaseCommand):
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
         trouble, filled = self._write_files(report, report_file, rejects)
         self._tell(report, filled, given["verbosity"])
+        self._end_as_asked(report, trouble)
         self._exit(report, trouble, given["verbosity"], given["check"])
 
     def _run(self, inputs: list[Input], options: SyncOptions, policy: Policy, given: Mapping[str, Any]) -> Report:
         is_quiet = given["verbosity"] == 0 or not given["progress"]
         shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
         traces = _tracebacks() if given["traceback"] else nullcontext()
-        with self._ended_by_ctrl_c(), self._ended_by_sigterm(), traces, shown as display:
-            return sync_all(inputs, options=options, policy=policy, progress=display, command=command_line(self))
+        self._ending = EndRequest(_Terminated.reason)
+        with self._ended_by_ctrl_c(), self._ended_by_sigterm(self._ending), traces, shown as display:
+            return sync_all(
+                inputs,
+                options=options,
+                policy=policy,
+                progress=display,
+                command=command_line(self),
+                ending=self._ending,
+            )
 
     @contextmanager
-    def _ended_by_sigterm(self) -> Iterator[None]:
+    def _ended_by_sigterm(self, ending: EndRequest) -> Iterator[None]:
         """
-        Let SIGTERM end the run as an exception does, so that its transaction rolls back (rule T7).
+        Let SIGTERM end the run when its batch is committed, if it commits batch by batch (rule T7).
 
-        Not where the process handles the signal itself, as a worker does, or where Python forbids it: in a thread.
+        Else, and the second time, it ends the run as an exception does, so that its transaction rolls back. Not where
+        the process handles the signal itself, as a worker does, or where Python forbids it: in a thread.
         """
         is_main = threading.current_thread() is threading.main_thread()
         if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             yield
             return
-        signal.signal(signal.SIGTERM, _exit_terminated)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            if not ending.ask():
+                raise _Terminated(TERMINATED)
+
+        signal.signal(signal.SIGTERM, end)
         try:
             yield
         except _Terminated as error:
@@ -129,6 +146,13 @@ class SyncCommand(BaseCommand):
                 raise
             self._warn(_ending("Ctrl-C", error))
             raise SystemExit(INTERRUPTED) from None
+
+    def _end_as_asked(self, report: Report, trouble: str) -> None:
+        """Say how a run ended that a signal asked to, and that had a batch to finish first."""
+        if self._ending.is_asked:
+            done = f"the last row committed is {report.last_committed}" if report.last_committed else headline(report)
+            self._warn("; ".join(filter(None, [self._ending.reason, done, trouble])))
+            raise SystemExit(TERMINATED)
 
     def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
@@ -231,9 +255,7 @@ def _tracebacks() -> Iterator[None]:
 class _Terminated(SystemExit):
     """SIGTERM came."""
 
-
-def _exit_terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated(TERMINATED)
+    reason = "ended by SIGTERM"
 
 
 def _check_apart(report_file: Path | None, rejects: Sequence[Path]) -> None:
