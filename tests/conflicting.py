@@ -77,14 +77,14 @@ class Others:
             with connections["default"].cursor() as cursor:
                 cursor.execute("SET LOCAL deadlock_timeout = '60s'")
         else:  # who has written less gives way
-            Tag.objects.bulk_create([Tag(name=f"heavy {number}") for number in range(500)])
+            Tag.objects.bulk_create([Tag(name=f"heavy {number}") for number in range(2_000)])
 
     def end(self) -> None:
         """Wait for all that was begun."""
         for thread in self._threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert self.failures == []
+        assert not self.failures, self.failures
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.db.models.signals import post_save
 
 from nsync import SyncOptions, sync
@@ -125,6 +128,119 @@ def test_after_a_deadlock_by_columns_all_is_as_after_an_undisturbed_run(as_trans
 
     assert picture(report) == undisturbed
     assert (report.retries, Parcel.objects.count()) == (1, 4)
+
+
+@on_servers
+@both
+def test_a_deadlock_while_a_refused_batch_is_written_in_parts_is_no_row_error(as_transaction: bool) -> None:
+    """T3, T1: halving finds whose row is refused; it does not go on after the deadlock."""
+    text = HEAD + "b,cu*,employee_id,2,Alfred,50,\n"
+    text += "".join(f"n{number},c,,n{number},New,{number},\n" for number in range(20)).replace(",n15,", ",0,")
+
+    def sync_refused() -> Report:
+        start()
+        Person.objects.create(employee_id="0", first_name="T")
+        return run(text, as_transaction=as_transaction, batch_size=50, engine="bulk")
+
+    def writes_last(sql: str, params: Any) -> bool:
+        return writes_person(sql, params) and "n19" in repr(params)
+
+    undisturbed = picture(sync_refused())
+    with deadlocked(claim("n19"), change_alfred, writes_last, skip=1):
+        report = sync_refused()
+
+    assert picture(report) == undisturbed
+    assert (report.retries, report.errors) == (1, {"unique": 1})
+
+
+@on_servers
+def test_progress_begins_anew_with_the_run_and_comes_to_its_end() -> None:
+    start()
+    text = HEAD + "b,cu*,employee_id,2,Alfred,50,\n"
+    text += "".join(f"n{number},c,,n{number},New,{number},\n" for number in range(299))
+    told: list[tuple[int, int, int]] = []
+
+    def writes_last(sql: str, params: Any) -> bool:
+        return writes_person(sql, params) and "n298" in repr(params)
+
+    with deadlocked(claim("n298"), change_alfred, writes_last):
+        options = SyncOptions(batch_size=100)
+        sync(io.BytesIO(text.encode()), Person, system="HR", options=options, progress=lambda *now: told.append(now))
+
+    assert [rows for rows, _, _ in told] == [100, 200, 100, 200, 300]
+    assert told[-1][1] == told[-1][2] == len(text)
+
+
+# --- SQLite, which has one writer -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared_file(tmp_path: Path) -> Iterator[Path]:
+    """Have a database in a file with a log of what is written (WAL), which others can reach."""
+    path = tmp_path / "db.sqlite3"
+    memory, settings = connections["default"], connections.databases["default"]
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(path)])
+    connections.databases["default"] = {**settings, "NAME": str(path), "OPTIONS": {"timeout": 0.1}}
+    connections["default"] = connections.create_connection("default")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    yield path
+    connections["default"].close()
+    connections["default"], connections.databases["default"] = memory, settings
+
+
+@pytest.mark.database("sqlite")
+@both
+@engines
+def test_a_write_after_others_have_written_since_it_was_read_is_tried_again(
+    shared_file: Path, engine: str, as_transaction: bool
+) -> None:
+    """T3, T8: SQLITE_BUSY_SNAPSHOT, for which no time is waited; what others wrote is not lost."""
+    start()
+
+    def change() -> None:
+        with closing(sqlite3.connect(shared_file)) as others, others:
+            others.execute("UPDATE testapp_person SET hair_colour = 'grey'")
+
+    def begins_to_write(sql: str, params: Any) -> bool:
+        return sql.startswith("SAVEPOINT")
+
+    with disturbed(begins_to_write, change):
+        report = run(engine=engine, as_transaction=as_transaction)
+
+    assert report.retries == 1
+    assert [(row[0], row[2]) for row in people()] == [("2", 50), ("3", 51), ("4", 52), ("5", 53)]
+    assert Person.objects.get(employee_id="2").hair_colour == "grey"
+    assert (report.failed, report.exit_code) == (1, 3)
+
+
+@pytest.mark.database("sqlite")
+@both
+def test_a_database_that_is_locked_for_a_while_is_tried_again(shared_file: Path, as_transaction: bool) -> None:
+    """T3: SQLITE_BUSY, for which the run has waited as long as its connection is told to."""
+    start()
+    others = sqlite3.connect(shared_file, isolation_level=None, check_same_thread=False)
+    seen: list[str] = []
+
+    def lock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not seen and sql.startswith("INSERT") and "nsync_run" not in sql:
+            seen.append(sql)
+            others.execute("BEGIN IMMEDIATE")
+            try:
+                return execute(sql, params, many, context)
+            finally:
+                others.execute("ROLLBACK")
+        return execute(sql, params, many, context)
+
+    ExternalSystem.objects.create(name="HR")
+    with connection.execute_wrapper(lock):
+        report = run(as_transaction=as_transaction)
+    others.close()
+
+    assert report.retries == 1
+    assert [(row[0], row[2]) for row in people()] == [("2", 50), ("3", 51), ("4", 52), ("5", 53)]
+    assert (report.failed, report.exit_code) == (1, 3)
 
 
 @on_servers
