@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.db.models.signals import post_save
 
 from nsync import SyncOptions, sync
+from nsync.locks import DEAD
 from nsync.models import Run as RunRecord
 from nsync.record.report import Report
 from tests.conflicting import disturbed, people, wipe, writes_person
@@ -115,6 +117,56 @@ def test_the_command_says_that_the_connection_is_lost(
     assert "run again" in said
     assert "Traceback" not in said
     assert len(people()) == (0 if code == 1 else 2)
+
+
+@pytest.mark.database("postgresql", "mariadb")
+@both
+def test_a_server_that_does_not_come_back_is_no_traceback_and_the_next_run_marks_the_record(
+    as_transaction: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T4: nobody can write down the end of the run."""
+    port = connection.settings_dict["PORT"]
+
+    def go_away() -> None:
+        cut("default")
+        connection.settings_dict["PORT"] = "1"
+
+    try:
+        with disturbed(writes_person, go_away, skip=2):
+            report = run(engine="objects", as_transaction=as_transaction)
+    finally:
+        connection.settings_dict["PORT"] = port
+
+    assert report.error
+    assert (report.committed, report.exit_code) == ((False, 1) if as_transaction else (True, 3))
+    assert any("could not be recorded" in message for message in caplog.messages)
+    assert len(people()) == (0 if as_transaction else 2)
+    assert RunRecord.objects.get().status == "running"
+    run()
+    first, second = RunRecord.objects.order_by("pk")
+    assert (first.status, first.error, second.status) == ("failed", DEAD, "applied")
+    assert len(people()) == 6
+
+
+@pytest.mark.database("postgresql", "mariadb")
+@both
+def test_code_of_the_project_that_catches_a_lost_connection_does_not_make_it_a_row_error(as_transaction: bool) -> None:
+    """T4: the row, and those after it, are no worse than others."""
+
+    def lose(instance: Person, **_: Any) -> None:
+        if instance.employee_id == "3":
+            cut("default")
+            with suppress(Exception):
+                Person.objects.count()
+
+    post_save.connect(lose, sender=Person)
+    try:
+        report = run(as_transaction=as_transaction, on_error="skip")
+    finally:
+        post_save.disconnect(lose, sender=Person)
+
+    assert "run again" in report.error
+    check_end(report, as_transaction)
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------

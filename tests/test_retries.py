@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nsync import SyncOptions, sync
 from nsync.accounts import Accounts
 from nsync.actions import Place
 from nsync.changes import OutcomeKind
+from nsync.conflicts import conflict_in, ends_transaction
 from nsync.errors import Problem, RowError
 from nsync.models import ExternalSystem
 from nsync.models import Run as RunRecord
@@ -66,6 +67,15 @@ def claim(employee_id: str) -> Callable[[], Any]:
 
 def change_alfred() -> None:
     Person.objects.filter(employee_id="2").update(age=99)
+
+
+def _driver(name: str, value: object) -> Exception:
+    """Give an error as a driver would raise it, and Django from it."""
+    cause = Exception("of the driver")
+    setattr(cause, name, value)
+    error = OperationalError(f"{name} {value}")
+    error.__cause__ = cause
+    return error
 
 
 def deadlock(times: int = 1) -> Any:
@@ -128,6 +138,74 @@ def test_after_a_deadlock_by_columns_all_is_as_after_an_undisturbed_run(as_trans
 
     assert picture(report) == undisturbed
     assert (report.retries, Parcel.objects.count()) == (1, 4)
+
+
+@on_servers
+@both
+@pytest.mark.parametrize("receiver", [None, "saved"], ids=["by columns", "saved one by one"])
+def test_rows_that_are_proved_unchanged_count_once_whatever_is_tried_again(
+    receiver: str | None, as_transaction: bool
+) -> None:
+    """T10, O1: rows that no batch has are between those that it has."""
+    head, count = "external_key,action_flags,match_on,code,label,pieces\n", 400
+    old = "".join(f"k{number},cu*,code,{number:03},L,1\n" for number in range(count))
+    new = "".join(f"k{number},cu*,code,{number:03},L,{1 + (number % 9 == 0)}\n" for number in range(count))
+    options = SyncOptions(batch_size=30, record="changes", as_transaction=as_transaction)
+
+    def listen(**_: Any) -> None: ...
+
+    def sync_twice(others: Any) -> Report:
+        wipe()
+        sync(io.StringIO(head + old), Parcel, system="HR", options=options)
+        with others:
+            return sync(io.StringIO(head + new + "n,cu*,code,new,L,1\n"), Parcel, system="HR", options=options)
+
+    def claim_new() -> None:
+        Parcel.objects.create(code="new", label="somebody's")
+
+    def change_last() -> None:
+        Parcel.objects.filter(code="396").update(label="theirs")
+
+    def writes_new(sql: str, params: Any) -> bool:
+        return writes_parcel(sql, params) and "new" in repr(params)
+
+    if receiver:
+        post_save.connect(listen, sender=Parcel)
+    try:
+        undisturbed = picture(sync_twice(nullcontext()))
+        report = sync_twice(deadlocked(claim_new, change_last, writes_new))
+    finally:
+        post_save.disconnect(listen, sender=Parcel)
+
+    assert picture(report) == undisturbed
+    assert outcomes(report) == {"created": 1, "updated": 45, "unchanged": count - 45}
+    assert report.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_conflict", "ends"),
+    [
+        (_driver("sqlstate", "40001"), True, True),
+        (_driver("pgcode", "40P01"), True, True),
+        (_driver("sqlstate", "23505"), False, False),
+        (_driver("sqlstate", "55P03"), False, False),
+        (_driver("sqlite_errorcode", 517), True, True),
+        (_driver("sqlite_errorcode", 13), False, False),
+        (OperationalError(1213, "Deadlock found"), True, True),
+        (OperationalError(1020, "Record has changed"), True, True),
+        (OperationalError(1205, "Lock wait timeout exceeded"), True, False),
+        (OperationalError(1305, "SAVEPOINT s1 does not exist"), True, True),
+        (OperationalError(1305, "PROCEDURE s1 does not exist"), False, False),
+    ],
+    ids=str,
+)
+def test_which_errors_are_worth_another_try(error: Exception, is_conflict: bool, ends: bool) -> None:
+    """T3: also if they are the cause of another."""
+    other = ValueError("something else")
+    other.__cause__ = error
+
+    assert (conflict_in(error) is not None, ends_transaction(error)) == (is_conflict, ends)
+    assert (conflict_in(other) is not None, ends_transaction(other)) == (is_conflict, ends)
 
 
 @on_servers

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Model
 
 from nsync.accounts import Stop
@@ -189,7 +189,7 @@ class _Conductor:
             raise
         except NsyncError as error:
             self.error = str(error)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
@@ -243,7 +243,7 @@ class _Conductor:
         if not is_committed:
             try:
                 self.history.finish(report)
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 self.history.abandon(str(error))
         return report
 
@@ -310,7 +310,7 @@ class _Conductor:
         """Let what a project's own policy raises be an error of the call, not one of nsync."""
         try:
             yield
-        except (Stop, NsyncError, DatabaseError):  # of the run, which goes through the policy
+        except (Stop, NsyncError, DatabaseError, InterfaceError):  # of the run, which goes through the policy
             raise
         except Exception as error:
             message = (

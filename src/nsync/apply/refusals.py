@@ -36,7 +36,7 @@ _CURES = {
 }
 
 
-def refusal(error: DatabaseError, change: Change | None, identities: Identities) -> NsyncError:
+def refusal(error: DatabaseError | InterfaceError, change: Change | None, identities: Identities) -> NsyncError:
     """
     Give the error that tells the user what a database error means.
 
@@ -89,7 +89,7 @@ def all_or_nothing(identities: Identities) -> Iterator[None]:
             yield
     except (NsyncError, Changed):
         raise
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError) as error:
         raise refusal(error, None, identities) from error
     except Exception as error:
         logger.debug("refused by the model's own code", exc_info=True)
@@ -136,7 +136,7 @@ def _text(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _code(error: DatabaseError) -> str:
+def _code(error: DatabaseError | InterfaceError) -> str:
     """Classify by what the driver says; "" if it is none of the constraint errors."""
     cause = error.__cause__
     sqlstate = getattr(cause, "sqlstate", None)
