@@ -22,6 +22,7 @@ from nsync.conflicts import conflict_in, ends_transaction
 from nsync.errors import Problem, RowError
 from nsync.models import ExternalSystem
 from nsync.models import Run as RunRecord
+from nsync.policies import OrderedSyncPolicy
 from nsync.record.details import WARNING
 from nsync.record.report import Report
 from nsync.rows import Row
@@ -179,6 +180,29 @@ def test_rows_that_are_proved_unchanged_count_once_whatever_is_tried_again(
 
     assert picture(report) == undisturbed
     assert outcomes(report) == {"created": 1, "updated": 45, "unchanged": count - 45}
+    assert report.retries == 1
+
+
+@on_servers
+@both
+def test_a_later_phase_that_meets_a_deadlock_leaves_what_the_earlier_one_noted(as_transaction: bool) -> None:
+    """T2, T3: in one transaction all phases begin anew; else the batch of that phase."""
+
+    def sync_ordered() -> Report:
+        start()
+        Person.objects.create(employee_id="5", first_name="Edward")
+        options = SyncOptions(on_error="skip", record="changes", engine="objects", as_transaction=as_transaction)
+        return sync(io.StringIO(TEXT), Person, system="HR", policy=OrderedSyncPolicy, options=options)
+
+    def locks_person(sql: str, params: Any) -> bool:
+        return "FOR UPDATE" in sql and "testapp_person" in sql
+
+    undisturbed = picture(sync_ordered())
+    with deadlocked(lambda: Person.objects.filter(employee_id="5").update(age=99), change_alfred, locks_person, skip=1):
+        report = sync_ordered()
+
+    assert picture(report) == undisturbed
+    assert outcomes(report) == {"failed": 1, "created": 2, "updated": 2}
     assert report.retries == 1
 
 
