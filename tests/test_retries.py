@@ -220,6 +220,7 @@ def test_a_later_phase_that_meets_a_deadlock_leaves_what_the_earlier_one_noted(a
         (OperationalError(1205, "Lock wait timeout exceeded"), True, False),
         (OperationalError(1305, "SAVEPOINT s1 does not exist"), True, True),
         (OperationalError(1305, "PROCEDURE s1 does not exist"), False, False),
+        (KeyError(1213), False, False),
     ],
     ids=str,
 )

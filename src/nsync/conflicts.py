@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from django.db import Error
+
 # PostgreSQL, SQLSTATE: serialization_failure, deadlock_detected (appendix A of its manual).
 _STATES = frozenset({"40001", "40P01"})
 # MariaDB and MySQL, by number (error reference): ER_LOCK_DEADLOCK, with which InnoDB rolls back the whole transaction,
@@ -65,8 +67,9 @@ def _state(error: BaseException) -> str:
 
 
 def _number(error: BaseException) -> int | None:
-    """Give the number that drivers of MariaDB and MySQL put first."""
-    return error.args[0] if error.args and type(error.args[0]) is int else None
+    """Give the number that drivers of MariaDB and MySQL put first, and Django after them."""
+    is_numbered = isinstance(error, Error) and bool(error.args) and type(error.args[0]) is int
+    return error.args[0] if is_numbered else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
