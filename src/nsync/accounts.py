@@ -84,7 +84,7 @@ class Accounts:
         self.details.take_back()
         self.waiting.take_back()
         for part in mark.rows:
-            self.ledger.put_back(part)
+            self.ledger.restore(part)
         for name, value in mark.counts.items():
             setattr(self, name, value)
         self.written = set(mark.written)

@@ -125,7 +125,7 @@ class Ledger:
         rows = self._rows[source]
         return Part(source, start, bytes(rows[start:stop]), len(rows))
 
-    def put_back(self, part: Part) -> None:
+    def restore(self, part: Part) -> None:
         """Let rows be as they were when they were copied; later ones, and those not read then, were never read."""
         rows = self._rows[part.source]
         del rows[part.read :]
