@@ -31,7 +31,9 @@ VOCABULARY = frozenset(
         "changes",
         "columns",
         "conf",
+        "conflicts",
         "copying",
+        "ending",
         "equality",
         "errors",
         "fields",
@@ -53,7 +55,9 @@ VOCABULARY = frozenset(
 CONDUCTOR = frozenset(
     {
         "accounts",
+        "ahead",
         "batches",
+        "boundary",
         "bycolumns",
         "conductor",
         "engines",
@@ -67,6 +71,7 @@ CONDUCTOR = frozenset(
         "opening",
         "proofs",
         "reporting",
+        "retrying",
         "run",
         "settling",
         "singly",
@@ -111,6 +116,7 @@ EXCEPTIONS = {
 # The modules that query, or hold a connection or a transaction → why.
 AT_THE_DATABASE = {
     "apply": "writes",
+    "boundary": "the transaction around a batch",
     "conductor": "begins the transaction, and creates systems",
     "expiring": "asks whether a transaction of the caller is open",
     "factory": "builds actions from code, against a database",
@@ -136,8 +142,8 @@ AT_THE_DATABASE = {
     "record.pruning": "removes what is recorded",
     "record.reading": "reads what is recorded",
     "record.why": "reads what is recorded of one object",
+    "retrying": "notes commits, and sees what has ended a transaction",
     "rowsin": "asks which database takes many values as one parameter",
-    "run": "savepoints and commits",
     "undo": "the transaction around an undo",
     "unwinding": "reads what a run wrote",
     "walking": "gives a policy the object that it has just written",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from django.db.models import Model
 
@@ -17,7 +18,7 @@ from nsync.options import SyncOptions
 from nsync.plan.paths import MAPPINGS
 from nsync.plan.rowplan import Plan, Wait
 from nsync.record.details import ERROR, REASON, WARNING, Details
-from nsync.record.ledger import Ledger, number_of
+from nsync.record.ledger import Ledger, Part, number_of
 from nsync.record.report import FieldDiff
 from nsync.rows import Row
 from nsync.waiting import WaitingRoom, name_of
@@ -29,6 +30,17 @@ _DIFFS = 20  # fields that a dry run shows old → new
 
 class Stop(Exception):
     """Enough rows have failed: the run ends (rule T4)."""
+
+
+class Mark(NamedTuple):
+    """What accounts were before a batch that may have to be taken back."""
+
+    rows: tuple[Part, ...]  # that the batch may touch
+    counts: dict[str, int]  # of what is counted, and what is known to have happened at all
+    written: frozenset[str]
+
+
+_COUNTED = ("displaced", "failed", "writes", "has_deleted", "writes_across")
 
 
 class Accounts:
@@ -54,6 +66,39 @@ class Accounts:
         self.changed: set[str] | None = None  # names of the objects that were written lately, while somebody listens
         self.diffs: list[FieldDiff] = []
         self.changed_fields: Counter[str] = Counter()
+
+    def mark(self, rows: Iterable[tuple[int, int, int]]) -> Mark:
+        """
+        Begin a batch that is committed by itself.
+
+        Args:
+            rows: Source, first ordinal and the one after the last of the rows that it may touch.
+        """
+        self.details.mark()
+        self.waiting.mark()
+        counts = {name: getattr(self, name) for name in _COUNTED}
+        return Mark(tuple(self.ledger.copy(*part) for part in rows), counts, frozenset(self.written))
+
+    def take_back(self, mark: Mark) -> None:
+        """Forget what the batch has done: the database has taken it back."""
+        self.details.take_back()
+        self.waiting.take_back()
+        for part in mark.rows:
+            self.ledger.restore(part)
+        for name, value in mark.counts.items():
+            setattr(self, name, value)
+        self.written = set(mark.written)
+        self.changed = None
+
+    def keep(self) -> None:
+        """End the batch, however it ended."""
+        self.details.keep()
+        self.waiting.keep()
+
+    def make_room(self) -> None:
+        """Where the disk is full, forget what was to be said of rows: the counts are left."""
+        if self.details.is_full:
+            self.details = Details()
 
     def is_out(self, place: Place) -> bool:
         """Whether a row takes no part in what comes: it failed, or it waits whole."""

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Model
 
 from nsync.accounts import Stop
 from nsync.actions import Action
-from nsync.apply.refusals import lock_cure
+from nsync.apply.refusals import gave_up, lock_cure
+from nsync.boundary import Aborted
 from nsync.changes import ChangeKind
+from nsync.conflicts import is_lost
+from nsync.ending import EndRequest
 from nsync.engines import Engine, choose_engine
-from nsync.errors import ConfigError, NsyncError
+from nsync.errors import ConfigError, NsyncError, SourceError, TransientError
 from nsync.executor import Executor
 from nsync.expiring import expire
 from nsync.guards import Guards
@@ -34,7 +37,8 @@ from nsync.record import report as status
 from nsync.record.report import Report
 from nsync.recording import WrittenRows
 from nsync.reporting import report_of
-from nsync.run import Aborted, Progress, Run, Task
+from nsync.retrying import Retrying
+from nsync.run import Progress, Run, Task
 from nsync.signals import run_finished, run_started
 from nsync.walking import ExecutableAction, Walk
 
@@ -64,7 +68,8 @@ def sync(
         system: Name of the external system that the keys belong to; created if there is none.
         options: What the run is asked to do; see `SyncOptions`.
         policy: In which order; see `nsync.policies`.
-        progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows).
+        progress: Called every hundred rows with rows read, bytes read, and bytes to read (0 while nobody knows); from
+            the beginning if the run is started again.
         command: What the history of runs tells of how the run was asked for.
 
     Returns:
@@ -87,17 +92,20 @@ def sync_all(
     policy: Policy = OrderedSyncPolicy,
     progress: Progress | None = None,
     command: str = "",
+    ending: EndRequest | None = None,
 ) -> Report:
     """
     Sync several sources in one run, as ``manage.py syncfiles`` does.
 
-    Args and errors are those of `sync`; the default policy runs all creates, then all updates, then all deletes.
+    Args and errors are those of `sync`; the default policy runs all creates, then all updates, then all deletes. With
+    batches that are committed by themselves, `ending` can ask for the end of the run.
     """
     options = options or SyncOptions()
     if not inputs:
         raise ConfigError("there is nothing to sync: name at least one source")
     with ExitStack() as stack:
-        conductor = _Conductor(inputs, options, policy, progress, command, stack)
+        ending = ending or EndRequest("asked to end")
+        conductor = _Conductor(inputs, options, policy, progress, command, ending, stack)
         run_started.send(sender=sync_all, inputs=tuple(inputs), options=options)
         report = conductor.conduct()
     run_finished.send(sender=sync_all, report=report)
@@ -117,14 +125,19 @@ class _Conductor:
         policy: Policy,
         progress: Progress | None,
         command: str,
+        ending: EndRequest,
         stack: ExitStack,
     ) -> None:
         self.options = options
+        self.progress = progress
+        self.ending = ending
         self.started = time.monotonic()
         models = [find_model(given.model) for given in inputs]
         self.using = choose_database(models, options)
         self.queries = 0
         stack.enter_context(connections[self.using].execute_wrapper(self._count))
+        self.retrying = Retrying(self.using)
+        stack.enter_context(connections[self.using].execute_wrapper(self.retrying.see))
         identities = Identities(self.using)
         check_systems(inputs, options, identities)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
@@ -135,7 +148,6 @@ class _Conductor:
             self._is_walked = is_walked(policy)
         phases = None if self._is_walked else self._make_policy(()).phases
         self.phases = phases or ()
-        self.progress = progress
         self.engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
         self.engines += self._snapshot_engines()
         self.history = History(self.using, options, everything, _dotted(policy), command)
@@ -166,7 +178,17 @@ class _Conductor:
         self.counted = self.guards.counting(recorder) if is_guarded else None
         properties = property_columns([*self.tasks, *self.snapshots])
         self.executor = Executor(Identities(self.using), options, properties, self.engines, self.counted or recorder)
-        self.run = Run(self.tasks, self.executor, options, self.using, self.phases, self.progress, self.snapshots)
+        self.run = Run(
+            self.tasks,
+            self.executor,
+            options,
+            self.using,
+            self.phases,
+            self.progress,
+            self.snapshots,
+            retrying=self.retrying,
+            ending=self.ending,
+        )
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -178,23 +200,19 @@ class _Conductor:
         self._prepare(self.options, is_guarded=self.guards.is_needed)
         try:
             with self._locked(inside=False):
-                if self.counted is not None and not self._is_one_transaction:
-                    self._rehearse()
-                return self._end(False) if self.stopped_by else self._conduct()
+                return self._conduct()
         except Locked as error:
             self._abandon(error, str(error))
             raise
 
     def _conduct(self) -> Report:
         is_committed = False
+        is_whole = not self._is_walked and not self.run.commits_batches
         try:
-            with self._transaction(), self._locked(inside=True):
-                if connections[self.using].in_atomic_block:
-                    transaction.on_commit(self._note_commit, using=self.using)
-                self._run_to_the_end()
-                if self._must_roll_back() or self.stopped_by:
-                    raise Aborted
-                self.history.finish(self._report(True))
+            if self.counted is not None and not self._is_one_transaction:
+                self._rehearse()
+            is_whole = self._is_one_transaction and not self._is_walked
+            self.retrying.run(self._transact, self._start_again if is_whole else None)
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
@@ -202,12 +220,13 @@ class _Conductor:
             raise
         except NsyncError as error:
             self.error = str(error)
-        except DatabaseError as error:
-            self.error = database_error(error)
+        except (DatabaseError, InterfaceError) as error:
+            self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed and not self.options.dry_run:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
-            self._abandon(error, "interrupted")
+            notes = getattr(error, "__notes__", ())
+            self._abandon(error, "; ".join([getattr(error, "reason", "interrupted"), *notes]))
             raise
         except Exception as error:
             if not self._was_committed:
@@ -216,6 +235,23 @@ class _Conductor:
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
+
+    def _transact(self) -> None:
+        """Run, in one transaction or in one per batch; raises Aborted if it must be rolled back."""
+        with self._transaction(), self._locked(inside=True):
+            if connections[self.using].in_atomic_block:
+                transaction.on_commit(self._note_commit, using=self.using)
+            self._run_to_the_end()
+            self.retrying.check()
+            if self._must_roll_back() or self.stopped_by:
+                raise Aborted
+            self.history.finish(self._report(True))
+
+    def _start_again(self) -> None:
+        """Forget what was done and noted: the database has taken it back."""
+        self.executor.end_batch(is_kept=False)
+        self._prepare(self.doing, is_guarded=self.counted is not None)
+        self.error = self.stopped_by = ""
 
     def _run_to_the_end(self) -> None:
         """Do all that is asked for, and let the guards decide."""
@@ -241,16 +277,23 @@ class _Conductor:
         """
         Run without leaving anything, so that the guards decide before the first batch is committed.
 
-        What ends the rehearsal early will end the run, too, which tells of it.
+        Raises:
+            Aborted: They stop the run.
+            NsyncError, DatabaseError: It cannot be known what they would say.
         """
         self._prepare(replace(self.options, dry_run=True), is_guarded=True)
-        with suppress(Aborted, Stop, NsyncError, DatabaseError), self._transaction():
-            self._run_to_the_end()
-            raise Aborted
+        with suppress(Aborted, Stop, SourceError):  # rows that fail, or a source that ends early, end the run, too
+            self.retrying.run(self._rehearse_once, self._start_again)
         ContentType.objects.clear_cache()  # types first seen here are gone with the transaction
         self.error = ""
-        if not self.stopped_by:
-            self._prepare(self.options, is_guarded=False)  # what it will write is known
+        if self.stopped_by:
+            raise Aborted
+        self._prepare(self.options, is_guarded=False)  # what it will write is known
+
+    def _rehearse_once(self) -> None:
+        with self._transaction():
+            self._run_to_the_end()
+            raise Aborted
 
     @property
     def _is_one_transaction(self) -> bool:
@@ -274,18 +317,30 @@ class _Conductor:
         """Close the accounts of a run whose transaction is over."""
         if not is_committed:
             ContentType.objects.clear_cache()  # types first seen in this run are gone with its transaction
-        self.run.close_accounts()
+            self.retrying.renew_connection()
+        self._close_accounts()
         report = self._report(is_committed)
         if not is_committed:
             try:
                 self.history.finish(report)
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 self.history.abandon(str(error))
         return report
+
+    def _close_accounts(self) -> None:
+        accounts = self.executor.accounts
+        accounts.make_room()
+        try:
+            self.run.close_accounts()
+        except TransientError as error:  # no room on disk for what is to be said
+            self.error = self.error or str(error)
+            accounts.make_room()
+            self.run.close_accounts(is_told=False)
 
     def _note_commit(self) -> None:
         """Runs before the hooks of the project, one of which may raise."""
         self._was_committed = True
+        self.retrying.note_commit()
 
     def _create_systems(self) -> None:
         for name in dict.fromkeys(task.system for task in self.tasks):
@@ -336,7 +391,7 @@ class _Conductor:
         """Let what a project's own policy raises be an error of the call, not one of nsync."""
         try:
             yield
-        except (Stop, NsyncError, DatabaseError):  # of the run, which goes through the policy
+        except (Stop, NsyncError, DatabaseError, InterfaceError):  # of the run, which goes through the policy
             raise
         except Exception as error:
             message = (

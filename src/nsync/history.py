@@ -11,7 +11,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -122,7 +122,7 @@ class History:
             return
         try:
             self._end(RunRecord.Status.FAILED, error=error)
-        except DatabaseError:  # the connection is gone; the next run says that this one has failed
+        except (DatabaseError, InterfaceError):  # the connection is gone; the next run says that this one has failed
             logger.warning("the end of run %s could not be recorded", self.run.pk, exc_info=True)
 
     def hidden_headers(self, task: Task) -> frozenset[str]:

@@ -100,6 +100,15 @@ class Proofs:
         self._proof = self._proof._replace(unproved=done.ljust(len(self._proof.unproved), b"\1"))
         return self._batches()
 
+    @property
+    def noted(self) -> int:
+        """Before which row all are run, or proved, in this phase."""
+        return self._noted
+
+    def take_back(self, noted: int) -> None:
+        """The rows from one on are to be run again."""
+        self._noted = noted
+
     def note(self, ordinals: Sequence[int]) -> int:
         """
         Keep account of the proved rows before and among those that were run.
@@ -108,6 +117,7 @@ class Proofs:
             How many these are.
         """
         if self._proof is None:
+            self._noted = ordinals[-1] + 1 if ordinals else self._noted
             return 0
         count = 0
         for ordinal in ordinals:

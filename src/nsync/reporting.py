@@ -47,6 +47,7 @@ def report_of(
         displaced=accounts.displaced,
         seconds=seconds,
         queries=queries,
+        retries=run.retrying.retries,
         ledger=accounts.ledger,
         spool=accounts.details,
         error=error,

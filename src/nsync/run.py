@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from django.db import transaction
 from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
+from nsync.ahead import Ahead, Told
+from nsync.boundary import BatchBoundary
 from nsync.bycolumns import ByColumns
+from nsync.changes import OutcomeKind
 from nsync.decode.decoder import Decoder
+from nsync.ending import EndRequest
 from nsync.errors import RowError, SourceError
 from nsync.executor import Executor
 from nsync.options import SyncOptions
 from nsync.policies import Phase, kinds_of, phase_of, settling_phase
 from nsync.proofs import Proofs
 from nsync.read.base import Source
+from nsync.retrying import Retrying
 from nsync.rows import Row, RowBatch
 from nsync.signals import batch_applied
 
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, int], None]  # rows read, bytes read, bytes to read
 _TELL_EVERY = 100  # rows between two calls of a Progress
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +50,6 @@ class Task:
     is_snapshot: bool = False  # its rows are the keys that a snapshot does not name
 
 
-class Aborted(Exception):
-    """The transaction around must be rolled back: a dry run, or rows that failed (rule T4)."""
-
-
 class Run:
     """
     Applies the rows of all sources.
@@ -63,6 +62,8 @@ class Run:
         phases: Of the policy.
         progress: Told every hundred rows how far the run has come.
         snapshots: What the sources turn out to lack, if each is the whole truth of its system.
+        retrying: Tries batches again that are committed by themselves.
+        ending: Asked between such batches whether the run is to end.
     """
 
     def __init__(
@@ -74,6 +75,9 @@ class Run:
         phases: Sequence[Phase],
         progress: Progress | None = None,
         snapshots: Sequence[Task] = (),
+        *,
+        retrying: Retrying,
+        ending: EndRequest,
     ) -> None:
         self.tasks = tasks
         self.snapshots = snapshots
@@ -81,6 +85,8 @@ class Run:
         self.options = options
         self.using = using
         self.phases = phases
+        self.retrying = retrying
+        self.ending = ending
         self.last_committed = ""  # in a dry run the one that would be
         self.is_withheld = False  # whether snapshots were left, because rows failed
         self._kinds = kinds_of(phases) or []
@@ -105,7 +111,10 @@ class Run:
             Stop: One row too many failed.
             Aborted: With a transaction per batch, a batch had failed rows, and they are not to be skipped.
             SourceError, TransientError: The run cannot go on.
+            Ended: It was asked to end, between two batches that are committed by themselves.
         """
+        if self.commits_batches:
+            self.executor.end_batch(is_kept=True)  # what comes before the first batch is committed already
         settling = settling_phase(self.phases)
         for number in range(len(self.phases)):
             for task in self.tasks:
@@ -115,8 +124,7 @@ class Run:
                     self._bytes_done += task.source.size
                     self._show(0)
             if number == settling:
-                with self.boundary(lambda: ""):
-                    self.settle()
+                self._settle()
         self.take_away()
 
     def take_away(self) -> None:
@@ -129,25 +137,19 @@ class Run:
             take_away(self, self.snapshots)
 
     def _run_source(self, task: Task, number: int) -> None:
+        if self.commits_batches:
+            self.ending.check()
         proofs = self._proofs_of(task)
         count = position = 0
-        batches = _Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
+        batches = Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
         if self.executor.engines[task.number].writes_columns:
             # The project's receivers, and other processes between commits, may change anything from batch to batch.
             is_alone = not self.commits_batches and not batch_applied.has_listeners()
             self.by_columns(task).start(batches.peek if is_alone else None)
         with proofs.watching():
             for batch in batches:
-                told = _Told(self._tell_many, position, batches.position, len(batch))
-                with self.boundary(partial(_last_line, task.source, batch, told)):
-                    try:
-                        self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
-                    except BaseException:
-                        proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
-                        raise
-                    self._tell_many(proofs.note(batch.ordinals[: told.rows]), batches.position)
-                    if batch.error is not None and told.rows == len(batch):
-                        raise batch.error
+                tell = partial(Told, self._tell_many, position, batches.position, len(batch))
+                told = self._tried(task, number, batch, tell)
                 position = batches.position
                 count = batch.ordinals[told.rows - 1] + 1
                 self._say_applied(task, count, number)
@@ -159,11 +161,75 @@ class Run:
         self._bytes_done += task.source.size
         self._bytes_total = self._bytes_total or self._sum_bytes()  # by now the end of a stream may be known
 
+    def _tried(self, task: Task, number: int, batch: RowBatch, tell: Callable[[], Told]) -> Told:
+        """Run a batch, again if it is a transaction of its own that meets a conflict."""
+        proofs = self._proofs_of(task)
+        noted = proofs.noted
+        stop = batch.ordinals[-1] + 1 if batch else noted
+
+        def forget() -> None:
+            proofs.take_back(noted)
+            if task in self._columns:
+                self._columns[task].start(None)
+
+        return self.committed(lambda: self._attempt(task, number, batch, tell()), [(task.number, noted, stop)], forget)
+
+    def _attempt(self, task: Task, number: int, batch: RowBatch, told: Told) -> Told:
+        """Run a batch, in a transaction if it has one of its own."""
+        proofs = self._proofs_of(task)
+        with self.boundary(partial(_last_line, task.source, batch, told)):
+            try:
+                self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
+            except BaseException:
+                proofs.note(batch.ordinals[: told.rows + 1])  # the next one ended the run
+                raise
+            self._tell_many(proofs.note(batch.ordinals[: told.rows]), told.stop)
+            if batch.error is not None and told.rows == len(batch):
+                raise batch.error
+        return told
+
+    def _settle(self) -> None:
+        """Try again what waits, which is a batch of its own."""
+        if self.commits_batches and self.executor.accounts.waiting.is_empty:
+            return
+
+        def attempt() -> None:
+            with self.boundary(lambda: ""):
+                self.settle()
+
+        rows = ((task.number, 0, self.executor.accounts.ledger.rows(task.number)) for task in self.tasks)
+        self.committed(attempt, rows, lambda: None)
+
+    def committed(
+        self, attempt: Callable[[], _T], rows: Iterable[tuple[int, int, int]], forget: Callable[[], None]
+    ) -> _T:
+        """
+        Run a batch; if it is a transaction of its own, which others are in the way of, forget it and run it again.
+
+        Args:
+            attempt: Runs it, inside its boundary.
+            rows: That it may touch, as `Accounts.mark` takes them.
+            forget: Forgets what an attempt has noted elsewhere than in the accounts.
+        """
+        if not self.commits_batches:
+            return attempt()
+        accounts = self.executor.accounts
+        mark = accounts.mark(rows)
+
+        def take_back() -> None:
+            accounts.take_back(mark)
+            forget()
+
+        try:
+            return self.retrying.run(attempt, take_back)
+        finally:
+            accounts.keep()
+
     def _say_applied(self, task: Task, count: int, number: int) -> None:
         logger.debug("%s: %d rows, phase %d", task.source.name, count, number)
         batch_applied.send(sender=Run, source=task.source.name, rows=count, phase=number)
 
-    def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: _Told, *, until_disturbed: bool) -> None:
+    def _run_batch(self, task: Task, number: int, batch: RowBatch, tell: Told, *, until_disturbed: bool) -> None:
         if not batch or not self.executor.engines[task.number].writes_columns:
             self.executor.run(self._steps(task, number, batch), tell, until_disturbed=until_disturbed)
             return
@@ -195,13 +261,13 @@ class Run:
             asked |= self._columns[task].asked
         return not self._kinds or not asked.isdisjoint(self._kinds[number])
 
-    def boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
+    def boundary(self, last: Callable[[], str]) -> AbstractContextManager[None]:
         """
         Give the transaction around one batch, if each has its own; when it is done, ask what its last line was.
 
         A dry run has it too, inside the one that is rolled back: it ends where the real run would (rule O4).
         """
-        return nullcontext() if self.options.as_transaction else _BatchBoundary(self, last)
+        return nullcontext() if self.options.as_transaction else BatchBoundary(self, last)
 
     def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
@@ -256,21 +322,29 @@ class Run:
             return 0
         return sum(task.source.size for task in self.tasks) * max(len(self.phases), 1)
 
-    def close_accounts(self) -> None:
-        """Give an outcome to the rows that no phase has run, so that the counts add up (rule O1)."""
+    def close_accounts(self, *, is_told: bool = True) -> None:
+        """
+        Give an outcome to the rows that no phase has run, so that the counts add up (rule O1).
+
+        Args:
+            is_told: Say why, too; for that there must be room on disk, or it raises TransientError.
+        """
         for task in self.tasks:
             ledger = self.executor.accounts.ledger
             if next(ledger.untouched(task.number), None) is None:
                 continue
             try:
                 for ordinal, row in zip(range(ledger.rows(task.number)), task.source, strict=False):
-                    self._ignore(Place(task.number, ordinal, row.number))
+                    self._ignore(Place(task.number, ordinal, row.number), is_told=is_told)
             except SourceError:  # it is what ended the run; the rows before it were read
                 for ordinal in ledger.untouched(task.number):
-                    self._ignore(Place(task.number, ordinal, 0))
+                    self._ignore(Place(task.number, ordinal, 0), is_told=is_told)
 
-    def _ignore(self, place: Place) -> None:
-        if self.executor.accounts.ledger.kind(place) is None:
+    def _ignore(self, place: Place, *, is_told: bool) -> None:
+        ledger = self.executor.accounts.ledger
+        if ledger.kind(place) is None and not is_told:
+            ledger.note(place, OutcomeKind.IGNORED)
+        elif ledger.kind(place) is None:
             message = "the run ended, or its policy passed over the row, before it was applied"
             self.executor.accounts.ignore(place, "not-executed", message)
 
@@ -293,87 +367,6 @@ class Run:
             self._progress(rows, self._bytes_shown, self._bytes_total)
 
 
-class _Ahead:
-    """Batches of a source; those that follow can be seen before it is their turn."""
-
-    def __init__(self, batches: Iterator[RowBatch], source: Source) -> None:
-        self.position = 0  # in the source, where the batch given last ends
-        self._batches = batches
-        self._source = source
-        self._held: deque[tuple[RowBatch, int]] = deque()
-
-    def __iter__(self) -> Iterator[RowBatch]:
-        while self._hold(1):
-            batch, self.position = self._held.popleft()
-            yield batch
-
-    def go_on_with(self, batches: Iterator[RowBatch]) -> None:
-        """Give other batches from now on."""
-        self._held.clear()
-        self._batches = batches
-
-    def peek(self, count: int) -> list[RowBatch]:
-        """Give the next batches: at most so many, and those only that can be read without an error."""
-        self._hold(count)
-        return [batch for batch, _ in islice(self._held, count) if batch.error is None]
-
-    def _hold(self, count: int) -> bool:
-        """Read on until so many batches are held; False if there are none."""
-        while len(self._held) < count and (batch := next(self._batches, None)) is not None:
-            self._held.append((batch, self._source.position))
-        return bool(self._held)
-
-
-class _Told:
-    """
-    How many rows of a batch were run, in order; called with a number of more rows.
-
-    The whole batch is read before its first row is run: progress goes evenly over its rows, from one position in the
-    source to the other.
-    """
-
-    def __init__(self, tell: Callable[[int, int], None], start: int, stop: int, count: int) -> None:
-        self.rows = 0
-        self._tell = tell
-        self._start = start
-        self._step = (stop - start) / max(count, 1)
-
-    def __call__(self, rows: int = 1) -> None:
-        self.rows += rows
-        self._tell(rows, self._start + round(self.rows * self._step))
-
-
-class _BatchBoundary:
-    """The transaction around one batch, when each batch is committed by itself (rules T3, T4)."""
-
-    def __init__(self, run: Run, last: Callable[[], str]) -> None:
-        self._run = run
-        self._last = last
-        self._atomic = transaction.atomic(using=run.using)
-        self._failed = run.executor.accounts.failed
-
-    def __enter__(self) -> None:
-        self._atomic.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            self._end(is_kept=error[0] is None)
-        except BaseException as ended:
-            self._atomic.__exit__(type(ended), ended, ended.__traceback__)
-            raise
-        self._atomic.__exit__(*error)
-        if error[0] is None and (last := self._last()):
-            self._run.last_committed = last
-
-    def _end(self, *, is_kept: bool) -> None:
-        """Record what was written, before it is committed; raises Aborted if it must not be."""
-        executor = self._run.executor
-        is_refused = executor.accounts.failed > self._failed and self._run.options.on_error != "skip"
-        executor.end_batch(is_kept=is_kept and not is_refused)
-        if is_kept and is_refused:
-            raise Aborted
-
-
-def _last_line(source: Source, batch: RowBatch, told: _Told) -> str:
+def _last_line(source: Source, batch: RowBatch, told: Told) -> str:
     """Name the last line of a batch that was run."""
     return f"{source.name}:{batch.lines[told.rows - 1] if told.rows else 0}"

@@ -281,11 +281,24 @@ def _take_away(run: Run, task: Task, keys: bytearray | None, *, is_last: bool) -
         by_columns.start(None)
     for batch in row_batches(task.source, run.options.batch_size, keys):
         put_off.extend(bytes(batch.ordinals[-1] + 1 - len(put_off)))
-        with run.boundary(lambda: ""):
-            for place in _run_batch(run, task, batch, by_columns, is_last=is_last):
-                put_off[place.ordinal] = 1
+        for place in _commit(run, task, batch, by_columns, is_last=is_last):
+            put_off[place.ordinal] = 1
         batch_applied.send(sender=Run, source=task.source.name, rows=len(put_off), phase=len(run.phases))
     return put_off
+
+
+def _commit(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | None, *, is_last: bool) -> list[Place]:
+    """Take away some keys, in a transaction if each batch has one of its own, which is tried again after a conflict."""
+
+    def attempt() -> list[Place]:
+        with run.boundary(lambda: ""):
+            return _run_batch(run, task, batch, by_columns, is_last=is_last)
+
+    def forget() -> None:
+        if by_columns is not None:
+            by_columns.start(None)
+
+    return run.committed(attempt, [(task.number, batch.ordinals[0], batch.ordinals[-1] + 1)], forget)
 
 
 def _run_batch(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | None, *, is_last: bool) -> list[Place]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from nsync.changes import ObjectId
 from nsync.errors import Problem
 from nsync.plan.rowplan import Pending
 from nsync.rows import Row
-from nsync.spool import open_spool, pack, unpack
+from nsync.spool import Spool, open_spool, pack, unpack
 
 _SCHEMA = """
 CREATE TABLE waiting_row (
@@ -61,15 +60,35 @@ class WaitingRoom:
     """Keeps what waits in a temporary database of SQLite, which spills to disk by itself."""
 
     def __init__(self) -> None:
-        self._spool: sqlite3.Connection | None = None  # most runs keep nobody waiting
+        self._spool: Spool | None = None  # most runs keep nobody waiting
         self._relations: set[str] = set()  # names of relations that somebody waits for
+        self._marked: tuple[Spool | None, set[str]] = (None, set())
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody has ever waited."""
         return self._spool is None
 
-    def _open(self) -> sqlite3.Connection:
+    def mark(self) -> None:
+        """Begin what can be taken back."""
+        self._marked = self._spool, self._relations.copy()
+        if self._spool is not None:
+            self._spool.mark()
+
+    def take_back(self) -> None:
+        """Let wait who waited at the mark, which stays."""
+        spool, relations = self._marked
+        self._spool, self._relations = spool, relations.copy()
+        if spool is not None:
+            spool.take_back()
+
+    def keep(self) -> None:
+        """Remove the mark."""
+        spool, _ = self._marked
+        if spool is not None:
+            spool.keep()
+
+    def _open(self) -> Spool:
         if self._spool is None:
             self._spool = open_spool(_SCHEMA)
         return self._spool

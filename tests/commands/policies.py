@@ -39,6 +39,21 @@ class PausesAtTheSecond(SyncPolicy):
     phases = (_pauses_at_the_second,)
 
 
+def _waits_at_the_second(action: Action) -> bool:
+    if action.key == "2":
+        paused = Path(os.environ["NSYNC_TEST_PAUSED"])
+        paused.touch()
+        while not paused.with_suffix(".go").exists():
+            time.sleep(0.05)
+    return True
+
+
+class WaitsAtTheSecond(SyncPolicy):
+    """Says by making a file that the row whose key is 2 has its turn, and goes on when there is another file."""
+
+    phases = (_waits_at_the_second,)
+
+
 class CannotBeMade(SyncPolicy):
     def __init__(self, actions: object = ()) -> None:
         raise RuntimeError("no luck")

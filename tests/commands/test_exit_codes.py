@@ -165,20 +165,75 @@ def test_143_when_sigterm_ends_it_and_nothing_is_committed(project: Project) -> 
     assert process.returncode == 143
     assert err == "ended by SIGTERM; what was not committed yet was rolled back; syncruns 1 tells what is kept of it\n"
     assert project.persons() == []
+    assert _records(project) == [("failed", "ended by SIGTERM")]
+
+
+THREE = GOOD + "2,cu*,employee_id,Bruce,E2,40\n3,cu*,employee_id,Clark,E3,41\n"
+
+
+def _records(project: Project) -> list[tuple[str, str]]:
+    """Give how the runs ended."""
+    with sqlite3.connect(project.database) as connection:
+        return list(connection.execute("SELECT status, error FROM nsync_run"))
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "out", "err", "record"),
+    [
+        pytest.param(
+            THREE,
+            ["Homer", "Bruce"],
+            "Applied in part, up to persons.csv:3; then ended by SIGTERM\n",
+            "ended by SIGTERM; the last row committed is persons.csv:3\n",
+            ("applied with rejects", "ended by SIGTERM"),
+            id="rows are left",
+        ),
+        pytest.param(
+            THREE.rpartition("3,cu*")[0],
+            ["Homer", "Bruce"],
+            "Applied.\n",
+            "ended by SIGTERM; Applied.\n",
+            ("applied", ""),
+            id="it was the last batch",
+        ),
+    ],
+)
+def test_143_when_sigterm_comes_in_a_batch_which_is_finished_and_committed(
+    project: Project, text: str, names: list[str], out: str, err: str, record: tuple[str, str]
+) -> None:
+    """T7."""
+    paused = project.folder / "paused"
+    arguments = ("--policy", f"{POLICIES}.WaitsAtTheSecond", "--no-as-transaction", "--batch-size", "1")
+
+    with project.start(*SYNC, project.write("persons.csv", text), *arguments, NSYNC_TEST_PAUSED=str(paused)) as process:
+        _wait_for(paused)
+        process.send_signal(signal.SIGTERM)
+        paused.with_suffix(".go").touch()
+        said, told = process.communicate(timeout=30)
+
+    assert process.returncode == 143
+    assert said.startswith(out)
+    assert told == err
+    assert project.persons() == names
+    assert _records(project) == [record]
 
 
 @pytest.mark.parametrize(("sent", "code", "by"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")])
-def test_a_signal_between_batches_says_what_was_committed(
+def test_ctrl_c_or_a_second_sigterm_ends_it_at_once_and_says_what_was_committed(
     project: Project, sent: signal.Signals, code: int, by: str
 ) -> None:
     """T7."""
     paused = project.folder / "paused"
-    path = project.write("persons.csv", GOOD + "2,cu*,employee_id,Bruce,E2,40\n")
     arguments = ("--policy", f"{POLICIES}.PausesAtTheSecond", "--no-as-transaction", "--batch-size", "1")
 
-    with project.start(*SYNC, path, *arguments, NSYNC_TEST_PAUSED=str(paused)) as process:
+    with project.start(
+        *SYNC, project.write("persons.csv", THREE), *arguments, NSYNC_TEST_PAUSED=str(paused)
+    ) as process:
         _wait_for(paused)
         process.send_signal(sent)
+        if sent == signal.SIGTERM:
+            time.sleep(0.5)  # so that it gets both, and does not take them for one
+            process.send_signal(sent)
         _, err = process.communicate(timeout=30)
 
     assert process.returncode == code
@@ -187,6 +242,8 @@ def test_a_signal_between_batches_says_what_was_committed(
         "syncruns 1 tells what is kept of it\n"
     )
     assert project.persons() == ["Homer"]
+    reason = f"ended by {by}" if sent == signal.SIGTERM else "interrupted"
+    assert _records(project) == [("failed", f"{reason}; the last row committed is persons.csv:2")]
 
 
 def test_130_when_ctrl_c_ends_it_and_nothing_is_committed(project: Project) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
 from django.db.models import Model
 
 from nsync.apply.base import Changed, Written
@@ -67,7 +67,7 @@ class RowWriter(ABC):
                 written = image.compare(self._keys) if image else ()
         except (NsyncError, Changed):
             raise
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             raise refusal(error, change, self._identities) from error
         except Exception as error:  # the model's own code: save(), a property, a receiver
             logger.debug("refused by the model's own code", exc_info=True)

@@ -36,7 +36,7 @@ _CURES = {
 }
 
 
-def refusal(error: DatabaseError, change: Change | None, identities: Identities) -> NsyncError:
+def refusal(error: DatabaseError | InterfaceError, change: Change | None, identities: Identities) -> NsyncError:
     """
     Give the error that tells the user what a database error means.
 
@@ -55,8 +55,7 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("protected", str(error.args[0])))
     code = _code(error)
     if not code and isinstance(error, (OperationalError, InterfaceError)):
-        cure = lock_cure(error) or "run again"
-        return TransientError(f"the database gave up: {_text(error)}; nothing of this transaction was kept; {cure}")
+        return gave_up(error)
     if code == "unique" and change is not None and change.kind in (ChangeKind.INSERT, ChangeKind.UPDATE):
         held = _held(change, identities)
         if held is not None:
@@ -66,6 +65,13 @@ def refusal(error: DatabaseError, change: Change | None, identities: Identities)
         return RowError(Problem("refused", f"{what}: {_text(error)}"))
     broken = _broken_check(_text(error), change) if code == "check" and change is not None else ""
     return RowError(Problem(code, broken or f"{_CURES[code]}: {_text(error)}"))
+
+
+def gave_up(error: BaseException, tried: int = 1) -> TransientError:
+    """Say that the database gave up, how often it was tried, and what helps."""
+    times = f", {tried} times" if tried > 1 else ""
+    cure = lock_cure(error) or "run again"
+    return TransientError(f"the database gave up{times}: {_text(error)}; nothing of this transaction was kept; {cure}")
 
 
 @contextmanager
@@ -83,7 +89,7 @@ def all_or_nothing(identities: Identities) -> Iterator[None]:
             yield
     except (NsyncError, Changed):
         raise
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError) as error:
         raise refusal(error, None, identities) from error
     except Exception as error:
         logger.debug("refused by the model's own code", exc_info=True)
@@ -130,7 +136,7 @@ def _text(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _code(error: DatabaseError) -> str:
+def _code(error: DatabaseError | InterfaceError) -> str:
     """Classify by what the driver says; "" if it is none of the constraint errors."""
     cause = error.__cause__
     sqlstate = getattr(cause, "sqlstate", None)

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
+from nsync.ending import EndRequest
+
 WOULD_WRITE: Final = 5
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
+BY_SIGTERM: Final = "ended by SIGTERM"
 
 Warn = Callable[[str], object]
 
@@ -28,20 +31,28 @@ def exit_code(error: BaseException) -> int:
 
 
 @contextmanager
-def ended_by_sigterm(warn: Warn) -> Iterator[None]:
+def ended_by_sigterm(warn: Warn, ending: EndRequest | None = None) -> Iterator[None]:
     """
     Let SIGTERM end the block as an exception does, so that its transaction rolls back.
 
-    Not where the process handles the signal itself, as a worker does, or where Python forbids it: in a thread.
+    A run that commits batch by batch is asked to end when its batch is committed (rule T7); the second time it ends as
+    any other. Not where the process handles the signal itself, as a worker does, or where Python forbids it: in a
+    thread.
 
     Args:
         warn: Takes a line that says what the signal left.
+        ending: Asks the run for its end.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _exit_terminated)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if ending is None or not ending.ask():
+            raise _Terminated(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
     try:
         yield
     except _Terminated as error:
@@ -86,6 +97,4 @@ def _ending(by: str, error: BaseException) -> str:
 class _Terminated(SystemExit):
     """SIGTERM came."""
 
-
-def _exit_terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated(TERMINATED)
+    reason = BY_SIGTERM

@@ -13,9 +13,10 @@ from django.core.management.base import CommandError, CommandParser, OutputWrapp
 from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
+from nsync.ending import EndRequest
 from nsync.errors import NsyncError
 from nsync.locks import LOCKED, Locked
-from nsync.management.endings import WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
+from nsync.management.endings import BY_SIGTERM, TERMINATED, WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
 from nsync.management.notifying import Notice, NotifyingCommand
 from nsync.management.options import add_common_options, load_policy, to_sync_options
 from nsync.management.output import command_line, in_signs_of, silence
@@ -42,6 +43,7 @@ class SyncCommand(NotifyingCommand):
 
     # Those of the project are for its developers: to import all its views and templates costs more than a small file.
     requires_system_checks = ["nsync"]  # noqa: RUF012  # as Django declares it
+    _ending: EndRequest  # how a signal asks the present run for its end
     positional: str  # as the usage shows it
     _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
 
@@ -97,14 +99,30 @@ class SyncCommand(NotifyingCommand):
         trouble, filled = self._write_files(report, report_file, rejects)
         self.notice = Notice(report.status, report.run, lambda: _noticed(report, trouble, filled))
         self._tell(report, filled, given["verbosity"])
+        self._end_as_asked(report, trouble)
         self._exit(report, trouble, given["verbosity"], given["check"])
 
     def _run(self, inputs: list[Input], options: SyncOptions, policy: Policy, given: Mapping[str, Any]) -> Report:
         is_quiet = given["verbosity"] == 0 or not given["progress"]
         shown = nullcontext() if is_quiet else closing(choose_display(self.stderr, self._warn))
         traces = _tracebacks() if given["traceback"] else nullcontext()
-        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn), traces, shown as display:
-            return sync_all(inputs, options=options, policy=policy, progress=display, command=command_line(self))
+        self._ending = EndRequest(BY_SIGTERM)
+        with ended_by_ctrl_c(self, self._warn), ended_by_sigterm(self._warn, self._ending), traces, shown as display:
+            return sync_all(
+                inputs,
+                options=options,
+                policy=policy,
+                progress=display,
+                command=command_line(self),
+                ending=self._ending,
+            )
+
+    def _end_as_asked(self, report: Report, trouble: str) -> None:
+        """Say how a run ended that a signal asked to, and that had a batch to finish first."""
+        if self._ending.is_asked:
+            done = f"the last row committed is {report.last_committed}" if report.last_committed else headline(report)
+            self._warn("; ".join(filter(None, [self._ending.reason, done, trouble])))
+            raise SystemExit(TERMINATED)
 
     def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""

@@ -149,8 +149,8 @@ class Prover:
                     unproved = self._unproved(count, touches)
                 if self._connection.features.can_rollback_ddl:
                     self._execute_all(self._comparison.drops())
-        except (DatabaseError, UnprovableRow, UnicodeError):  # a lone surrogate is no text for a database
-            return None
+        except (DatabaseError, UnprovableRow, UnicodeError, OSError):
+            return None  # UnicodeError: a lone surrogate is no text for a database; OSError: no room for a file
         finally:
             if not self._connection.features.can_rollback_ddl:
                 with suppress(DatabaseError):  # what has ended the connection is worth telling, not this

@@ -61,6 +61,23 @@ class Details:
             (place.source, place.ordinal, pack(row)),
         )
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there was no room on disk: what is held cannot even be read any more."""
+        return self._spool.is_full
+
+    def mark(self) -> None:
+        """Begin what can be taken back."""
+        self._spool.mark()
+
+    def take_back(self) -> None:
+        """Forget what was noted since the mark, which stays."""
+        self._spool.take_back()
+
+    def keep(self) -> None:
+        """Remove the mark."""
+        self._spool.keep()
+
     def counts(self, level: int, source: int | None = None) -> dict[str, int]:
         """Count the problems of a level by code, most frequent first."""
         where = "" if source is None else f" AND source = {source:d}"

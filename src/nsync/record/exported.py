@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from nsync.models import RowOutcome, Run
 from nsync.record.files import guard
-from nsync.record.told import NOT_KEPT, source_of, system_of
+from nsync.record.told import source_of, system_of
 from nsync.record.values import to_json
 from nsync.record.why import Cause, Explanation
 from nsync.recording import KeptRow
+from nsync.veils import NOT_KEPT
 
 CSV_COLUMNS: Final = ("run", "change", "kind", "model", "object", "field", "before", "after", "source", "line")
 _NULL: Final = r"\N"  # apart from the empty text, which an empty cell is

@@ -115,6 +115,7 @@ def _head(report: Report) -> dict[str, Any]:
         "withheld": report.withheld,
         "seconds": round(report.seconds, 3),
         "queries": report.queries,
+        "retries": report.retries,
         "engine": report.engine,
     }
     if report.dry_run:

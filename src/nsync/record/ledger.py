@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from nsync.actions import Place
 from nsync.changes import OutcomeKind
@@ -22,6 +23,15 @@ _APPLIED = frozenset(
 def number_of(kind: OutcomeKind) -> int:
     """Give the number by which the ledger keeps an outcome."""
     return _NUMBERS[kind]
+
+
+class Part(NamedTuple):
+    """What a ledger kept of some rows."""
+
+    source: int
+    start: int  # the first of them
+    rows: bytes
+    read: int  # rows of the source that were read then
 
 
 class Ledger:
@@ -109,6 +119,17 @@ class Ledger:
     def is_partly_applied(self, source: int, ordinal: int) -> bool:
         """Whether an earlier phase of a failed row was applied (rule T2)."""
         return bool(self._rows[source][ordinal] & _PARTLY)
+
+    def copy(self, source: int, start: int, stop: int) -> Part:
+        """Copy what is kept of some rows of a source."""
+        rows = self._rows[source]
+        return Part(source, start, bytes(rows[start:stop]), len(rows))
+
+    def restore(self, part: Part) -> None:
+        """Let rows be as they were when they were copied; later ones, and those not read then, were never read."""
+        rows = self._rows[part.source]
+        del rows[part.read :]
+        rows[part.start : part.start + len(part.rows)] = part.rows
 
     def rows(self, source: int) -> int:
         """Give the number of rows read from a source."""

@@ -68,6 +68,7 @@ class Report:
     ledger: Ledger = field(repr=False)
     spool: Details = field(repr=False)
     error: str = ""  # what ended the run early
+    retries: int = 0  # how often the run, or one of its batches, was done again because others were in the way
     last_committed: str = ""  # "persons.csv:5001", when earlier batches were committed (rule T4)
     writes: bool = False  # whether anything was (or would have been) written: objects, relations, mappings
     diffs: tuple[FieldDiff, ...] = ()  # dry run: of the first rows

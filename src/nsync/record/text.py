@@ -35,7 +35,7 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
         _reasons(report),
         _columns(report),
         _unforeseen(report),
-        [_cost(report), *_engines(report)],
+        [*_retries(report), _cost(report), *_engines(report)],
         list(_next_steps(report, rejects)),
     ]
     for number, section in enumerate(filter(None, sections)):
@@ -236,6 +236,12 @@ def _way(source: SourceReport) -> str:
     way = "by columns" if source.engine == "columns" else "in bulk"
     asked = "columns" if source.engine == "columns" or source.engine_hint else "bulk"  # a dry run is never by columns
     return f"written {way}, as --engine {asked} asks; the project's own code was not called:"
+
+
+def _retries(report: Report) -> list[str]:
+    if not report.retries:
+        return []
+    return [f"Tried again {_count(report.retries, 'time')}: others were in the way (a deadlock or a lock)."]
 
 
 def _cost(report: Report) -> str:
