@@ -28,9 +28,7 @@ def report_of(
     Say what a run did.
 
     Args:
-        run: Which.
-        options: What was asked for.
-        history: Its record.
+        run, options, history: Which; what was asked for; its record.
         state: Its status, as `nsync.record.report` names them.
         is_committed: Whether its transaction was committed; of batches that are committed one by one, the last.
         error, guard: What ended it early; which limit stopped it.
