@@ -50,6 +50,7 @@ VOCABULARY = frozenset(
 CONDUCTOR = frozenset(
     {
         "accounts",
+        "ahead",
         "batches",
         "bycolumns",
         "conductor",
@@ -61,6 +62,7 @@ CONDUCTOR = frozenset(
         "locks",
         "opening",
         "proofs",
+        "resuming",
         "run",
         "settling",
         "singly",
@@ -122,9 +124,11 @@ AT_THE_DATABASE = {
     "plan.together": "asks for what the rows of a batch want to know",
     "policies": "the transaction around a run",
     "proofs": "counts what is there, to know whether a proof is worth its time",
+    "record.checkpoint": "reads where a run stood, and removes it",
     "record.pruning": "removes what is recorded",
     "record.reading": "reads what is recorded",
     "record.why": "reads what is recorded of one object",
+    "resuming": "looks for the run that goes on",
     "rowsin": "asks which database takes many values as one parameter",
     "run": "savepoints and commits",
     "undo": "the transaction around an undo",

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -31,6 +32,7 @@ from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, Trans
 from nsync.record import report as status
 from nsync.record.report import Report, SourceReport
 from nsync.recording import WrittenRows
+from nsync.resuming import Resuming, find_interrupted
 from nsync.run import Aborted, Progress, Run, Task
 from nsync.settling import settle
 from nsync.signals import run_finished, run_started
@@ -123,16 +125,21 @@ class _Conductor:
         stack.enter_context(connections[self.using].execute_wrapper(self._count))
         self.identities = Identities(self.using)
         check_systems(inputs, options, self.identities)
+        found = find_interrupted(inputs, options, self.using)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
         self.policy = policy
         with self._blaming_policy("cannot be made:"):
             self._is_walked = is_walked(policy)
         phases = None if self._is_walked else self._make_policy(()).phases
         engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
-        self.history = History(self.using, options, self.tasks, _dotted(policy), command)
+        recorded = found.recorded if found else ""
+        self.history = History(self.using, options, self.tasks, _dotted(policy), command, recorded)
         properties = property_columns(self.tasks)
         self.executor = Executor(self.identities, options, properties, engines, self.history.recorder)
         self.run = Run(self.tasks, self.executor, options, self.using, phases or (), progress)
+        self.resuming = Resuming(inputs, options, self.run, self.history, is_walked=self._is_walked)
+        if found is not None:
+            self.resuming.check(found)
         self.error = ""
         self._was_committed = False
 
@@ -142,9 +149,12 @@ class _Conductor:
 
     def conduct(self) -> Report:
         """Run, commit or roll back, and say what happened."""
-        self.history.begin()
+        if self.options.resume is None:
+            self.history.begin()
         try:
             with self._locked(inside=False):
+                if self.options.resume is not None and not self.resuming.take_up():
+                    return replace(self._report(False), status=status.FINISHED, sources=())
                 return self._conduct()
         except Locked as error:
             self.history.abandon(str(error))
@@ -173,7 +183,7 @@ class _Conductor:
             self.error = database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
-                error.add_note(f"the last row committed is {self.run.last_committed}")
+                error.add_note(f"the last row committed is {self.run.last_committed}{self._how_to_go_on()}")
             self.history.abandon("interrupted")
             raise
         except Exception as error:
@@ -184,13 +194,17 @@ class _Conductor:
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
 
+    def _how_to_go_on(self) -> str:
+        run = self.history.run
+        return f"; --resume {run.pk} goes on after it" if run is not None and self.resuming.is_possible else ""
+
     def _locked(self, *, inside: bool) -> AbstractContextManager[Any]:
         """Give the locks of the run's models; on PostgreSQL they are its transaction's, if it is one."""
         is_one = self.options.dry_run or self.options.as_transaction or self._is_walked
         if inside is not (is_one and connections[self.using].vendor == "postgresql"):
             return nullcontext()
         models = [task.model for task in self.tasks]
-        run = None if self.history.run is None else self.history.run.pk
+        run = self.options.resume if self.history.run is None else self.history.run.pk
         return locked(models, self.using, run=run, wait=self.options.wait, in_transaction=inside)
 
     def _end(self, is_committed: bool) -> Report:
@@ -214,14 +228,20 @@ class _Conductor:
         for name in dict.fromkeys(task.system for task in self.tasks):
             if self.identities.system(name):
                 continue
-            systems = ExternalSystem._base_manager.using(self.using)
-            if self.options.dry_run and not systems.filter(name=name).exists():
-                systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
-            system, is_new = systems.get_or_create(name=name, defaults={"description": name})
-            if is_new and self.executor.recorder is not None:
-                self.executor.recorder.take([_new_system(system)])
-            if system.name != name:  # MariaDB and MySQL fold case in a unique column
-                raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
+            with transaction.atomic(using=self.using) if self.run.commits_batches else nullcontext():
+                self._create_system(name)
+
+    def _create_system(self, name: str) -> None:
+        systems = ExternalSystem._base_manager.using(self.using)
+        if self.options.dry_run and not systems.filter(name=name).exists():
+            systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
+        system, is_new = systems.get_or_create(name=name, defaults={"description": name})
+        if is_new and self.executor.recorder is not None:
+            self.executor.recorder.take([_new_system(system)])
+            if self.run.commits_batches:  # a run that goes on would not know that it is new
+                self.executor.end_batch(is_kept=True)
+        if system.name != name:  # MariaDB and MySQL fold case in a unique column
+            raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
 
     def _execute(self) -> None:
         try:
@@ -297,7 +317,7 @@ class _Conductor:
             dry_run=self.options.dry_run,
             sources=sources,
             displaced=accounts.displaced,
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - self.started + self.resuming.seconds,
             queries=self.queries,
             ledger=accounts.ledger,
             spool=accounts.details,
@@ -308,6 +328,9 @@ class _Conductor:
             changed_fields=dict(accounts.changed_fields.most_common()),
             unforeseen=self._unforeseen(),
             skips_errors=self.options.on_error == "skip",
+            run=self.options.resume if self.history.run is None else self.history.run.pk,
+            is_resumed=self.options.resume is not None and self.history.run is not None,
+            can_resume=is_partly and self.resuming.is_possible,
         )
 
     def _source_report(self, task: Task) -> SourceReport:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
+from nsync.ahead import Ahead
 from nsync.bycolumns import ByColumns
 from nsync.decode.decoder import Decoder
 from nsync.errors import RowError, SourceError
@@ -23,6 +22,7 @@ from nsync.options import SyncOptions
 from nsync.policies import Phase, kinds_of, phase_of, settling_phase
 from nsync.proofs import Proofs
 from nsync.read.base import Source
+from nsync.record.checkpoint import Where
 from nsync.rows import Row, RowBatch
 from nsync.settling import settle
 from nsync.signals import batch_applied
@@ -43,6 +43,16 @@ class Task:
     model: type[Model]
     system: str
     decoder: Decoder
+
+
+class Keeper(Protocol):
+    """Keeps where a run stands, so that it can go on if it is interrupted."""
+
+    def keep(self, where: Where, last: str) -> None:
+        """Keep what is new since the last call; in the transaction of the batch. `last` is the last line run."""
+
+    def kept(self) -> None:
+        """Take note that the transaction was committed."""
 
 
 class Aborted(Exception):
@@ -77,6 +87,8 @@ class Run:
         self.using = using
         self.phases = phases
         self.last_committed = ""
+        self.keeper: Keeper | None = None  # if each batch is committed by itself
+        self._start = Where(0, 0, 0)
         self._kinds = kinds_of(phases) or []
         self._columns: dict[Task, ByColumns] = {}
         self._asked: dict[Task, set[Kind]] = {task: set() for task in tasks}  # by rows that were decoded one by one
@@ -91,9 +103,22 @@ class Run:
         """Whether each batch is a transaction of its own (rule T3)."""
         return not self.options.as_transaction and not self.options.dry_run
 
+    def go_on(self, where: Where, last_committed: str, asked: Sequence[Sequence[str]]) -> None:
+        """
+        Begin later than at the start.
+
+        Args:
+            where: Before that, all is done.
+            last_committed: As it was there.
+            asked: For each source the kinds of actions that its rows have asked for (`asked`).
+        """
+        self._start, self.last_committed = where, last_committed
+        for task, kinds in zip(self.tasks, asked, strict=True):
+            self._asked[task].update(map(Kind, kinds))
+
     def execute(self) -> None:
         """
-        Run every phase over every source.
+        Run every phase over every source, from where the run has to go on.
 
         Raises:
             Stop: One row too many failed.
@@ -103,19 +128,21 @@ class Run:
         settling = settling_phase(self.phases)
         for number in range(len(self.phases)):
             for task in self.tasks:
-                if not number or self._is_asked(task, number):
+                if (number, task.number) >= self._start[:2] and (not number or self._is_asked(task, number)):
                     self._run_source(task, number)
                 else:
                     self._bytes_done += task.source.size
                     self._show(0)
-            if number == settling:
-                with self._boundary(lambda: ""):
+            if number == settling and number >= self._start.phase:
+                with self._boundary(lambda: "", partial(Where, number + 1, 0, 0)):
                     settle(self.executor, self.decode)
 
     def _run_source(self, task: Task, number: int) -> None:
         proofs = self._proofs_of(task)
-        count = position = 0
-        batches = _Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
+        count = self._start.row if (number, task.number) == self._start[:2] else 0
+        position = 0
+        kinds = self._kinds[number] if self._kinds else frozenset()
+        batches = Ahead(proofs.start(kinds, count), task.source, count)
         if self.executor.engines[task.number].writes_columns:
             # The project's receivers, and other processes between commits, may change anything from batch to batch.
             is_alone = not self.commits_batches and not batch_applied.has_listeners()
@@ -123,7 +150,9 @@ class Run:
         with proofs.watching():
             for batch in batches:
                 told = _Told(self._tell_many, position, batches.position, len(batch))
-                with self._boundary(partial(_last_line, task.source, batch, told)):
+                with self._boundary(
+                    partial(_last_line, task.source, batch, told), partial(_where, number, task, batch, told)
+                ):
                     try:
                         self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
                     except BaseException:
@@ -133,7 +162,7 @@ class Run:
                     if batch.error is not None and told.rows == len(batch):
                         raise batch.error
                 position = batches.position
-                count = batch.ordinals[told.rows - 1] + 1
+                count = _where(number, task, batch, told).row
                 self._say_applied(task, count, number)
                 if proofs.is_disturbed():
                     batches.go_on_with(proofs.give_up(count))
@@ -173,14 +202,22 @@ class Run:
 
     def _is_asked(self, task: Task, number: int) -> bool:
         """Whether a row of a source, all of which an earlier phase has read, asks for what a phase does."""
-        asked = self._asked[task] | self._proofs_of(task).asked
-        if task in self._columns:
-            asked |= self._columns[task].asked
-        return not self._kinds or not asked.isdisjoint(self._kinds[number])
+        return not self._kinds or not self.asked(task).isdisjoint(self._kinds[number])
 
-    def _boundary(self, last: Callable[[], str]) -> AbstractContextManager[Any]:
-        """Give the transaction around one batch, if each has its own; when it is done, ask what its last line was."""
-        return _BatchBoundary(self, last) if self.commits_batches else nullcontext()
+    def asked(self, task: Task) -> set[Kind]:
+        """Give the kinds of actions that rows of a source have asked for."""
+        asked = self._asked[task] | self._proofs_of(task).asked
+        return asked | self._columns[task].asked if task in self._columns else asked
+
+    def _boundary(self, last: Callable[[], str], where: Callable[[], Where]) -> AbstractContextManager[Any]:
+        """
+        Give the transaction around one batch, if each has its own.
+
+        Args:
+            last: Asked for the last line, when the batch is done.
+            where: And where the run stands then.
+        """
+        return _BatchBoundary(self, last, where) if self.commits_batches else nullcontext()
 
     def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
@@ -263,37 +300,6 @@ class Run:
             self._progress(rows, self._bytes_shown, self._bytes_total)
 
 
-class _Ahead:
-    """Batches of a source; those that follow can be seen before it is their turn."""
-
-    def __init__(self, batches: Iterator[RowBatch], source: Source) -> None:
-        self.position = 0  # in the source, where the batch given last ends
-        self._batches = batches
-        self._source = source
-        self._held: deque[tuple[RowBatch, int]] = deque()
-
-    def __iter__(self) -> Iterator[RowBatch]:
-        while self._hold(1):
-            batch, self.position = self._held.popleft()
-            yield batch
-
-    def go_on_with(self, batches: Iterator[RowBatch]) -> None:
-        """Give other batches from now on."""
-        self._held.clear()
-        self._batches = batches
-
-    def peek(self, count: int) -> list[RowBatch]:
-        """Give the next batches: at most so many, and those only that can be read without an error."""
-        self._hold(count)
-        return [batch for batch, _ in islice(self._held, count) if batch.error is None]
-
-    def _hold(self, count: int) -> bool:
-        """Read on until so many batches are held; False if there are none."""
-        while len(self._held) < count and (batch := next(self._batches, None)) is not None:
-            self._held.append((batch, self._source.position))
-        return bool(self._held)
-
-
 class _Told:
     """
     How many rows of a batch were run, in order; called with a number of more rows.
@@ -316,9 +322,10 @@ class _Told:
 class _BatchBoundary:
     """The transaction around one batch, when each batch is committed by itself (rules T3, T4)."""
 
-    def __init__(self, run: Run, last: Callable[[], str]) -> None:
+    def __init__(self, run: Run, last: Callable[[], str], where: Callable[[], Where]) -> None:
         self._run = run
         self._last = last
+        self._where = where
         self._atomic = transaction.atomic(using=run.using)
         self._failed = run.executor.accounts.failed
 
@@ -332,16 +339,25 @@ class _BatchBoundary:
             self._atomic.__exit__(type(ended), ended, ended.__traceback__)
             raise
         self._atomic.__exit__(*error)
-        if error[0] is None and (last := self._last()):
-            self._run.last_committed = last
+        if error[0] is None:
+            self._run.last_committed = self._last() or self._run.last_committed
+            if self._run.keeper is not None:
+                self._run.keeper.kept()
 
     def _end(self, *, is_kept: bool) -> None:
         """Record what was written, before it is committed; raises Aborted if it must not be."""
-        executor = self._run.executor
-        is_refused = executor.accounts.failed > self._failed and self._run.options.on_error != "skip"
-        executor.end_batch(is_kept=is_kept and not is_refused)
+        run = self._run
+        is_refused = run.executor.accounts.failed > self._failed and run.options.on_error != "skip"
+        run.executor.end_batch(is_kept=is_kept and not is_refused)
         if is_kept and is_refused:
             raise Aborted
+        if is_kept and run.keeper is not None:
+            run.keeper.keep(self._where(), self._last() or run.last_committed)
+
+
+def _where(number: int, task: Task, batch: RowBatch, told: _Told) -> Where:
+    """Say where a run stands after the rows of a batch that were run."""
+    return Where(number, task.number, batch.ordinals[told.rows - 1] + 1)
 
 
 def _last_line(source: Source, batch: RowBatch, told: _Told) -> str:

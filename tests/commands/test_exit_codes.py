@@ -183,7 +183,8 @@ def test_a_signal_between_batches_says_what_was_committed(
 
     assert process.returncode == code
     assert err == (
-        f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2\n"
+        f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2; "
+        "--resume 1 goes on after it\n"
     )
     assert project.persons() == ["Homer"]
 

@@ -27,7 +27,7 @@ from nsync.opening import Input
 from nsync.options import SyncOptions
 from nsync.record.files import check_report, write_report
 from nsync.record.rejects import plan_rejects, write_rejects
-from nsync.record.report import Report
+from nsync.record.report import FINISHED, Report
 from nsync.record.text import headline, plain, rows_told, summary
 
 WOULD_WRITE: Final = 5
@@ -88,6 +88,8 @@ class SyncCommand(BaseCommand):
             raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
         except DatabaseOrDriverError as error:
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
+        if report.status == FINISHED:  # what it wrote then stays
+            report_file, rejects = None, []
         trouble, filled = self._write_files(report, report_file, rejects)
         self._tell(report, filled, given["verbosity"])
         self._exit(report, trouble, given["verbosity"], given["check"])

@@ -112,6 +112,8 @@ def _head(report: Report) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "queries": report.queries,
         "engine": report.engine,
+        "run": report.run,
+        "resumed": report.is_resumed,
     }
     if report.dry_run:
         head["writes"] = report.writes

@@ -13,6 +13,7 @@ _NUMBERS = {kind: number for number, kind in enumerate(_KINDS, start=1)}  # 0: n
 _KIND = 0x0F
 _WAITS = 0x10
 _PARTLY = 0x20
+_AT_ONCE = 1_000_000  # rows that are given together
 # Outcomes that leave something in the database: a later phase that fails makes the row partly applied (T2).
 _APPLIED = frozenset(
     {OutcomeKind.CREATED, OutcomeKind.DELETED, OutcomeKind.UPDATED, OutcomeKind.RELEASED, OutcomeKind.LINKED}
@@ -29,13 +30,36 @@ class Ledger:
 
     def __init__(self, sources: int) -> None:
         self._rows = [bytearray() for _ in range(sources)]
+        self._fresh = [(0, 0)] * sources  # from which row to which something is new since `forget_news`
 
     def _index(self, place: Place) -> bytearray:
-        """Give the array of a row's source, long enough to hold it."""
+        """Give the array of a row's source, long enough to hold it; something of the row is about to be noted."""
         rows = self._rows[place.source]
         if len(rows) <= place.ordinal:
             rows.extend(bytes(place.ordinal + 1 - len(rows)))
+        self._freshen(place.source, place.ordinal, place.ordinal + 1)
         return rows
+
+    def _freshen(self, source: int, first: int, stop: int) -> None:
+        start, end = self._fresh[source]
+        if first < start or stop > end:
+            self._fresh[source] = (min(first, start), max(stop, end)) if start < end else (first, stop)
+
+    def news(self) -> Iterator[tuple[int, int, bytes]]:
+        """Give what is new since `forget_news`: a source, the first row, and what is noted from there on."""
+        for source, (start, end) in enumerate(self._fresh):
+            for first in range(start, end, _AT_ONCE):
+                yield source, first, bytes(self._rows[source][first : min(first + _AT_ONCE, end)])
+
+    def forget_news(self) -> None:
+        """From now on nothing is new."""
+        self._fresh = [(0, 0)] * len(self._rows)
+
+    def put_back(self, source: int, first: int, noted: bytes) -> None:
+        """Take what `news` gave."""
+        rows = self._rows[source]
+        rows.extend(bytes(max(0, first - len(rows))))
+        rows[first : first + len(noted)] = noted
 
     def see(self, place: Place) -> None:
         """Count a row as read."""
@@ -73,6 +97,7 @@ class Ledger:
         self.see_many(source, ordinals[-1] + 1)
         rows = self._rows[source]
         first, stop = ordinals[0], ordinals[-1] + 1
+        self._freshen(source, first, stop)
         if stop - first == len(kinds) and not any(rows[first:stop]):
             rows[first:stop] = kinds
             return

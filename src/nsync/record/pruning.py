@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from nsync.models import RecordedChange, RowOutcome, Run
+from nsync.models import Checkpoint, RecordedChange, RowOutcome, Run
 
 _AT_ONCE = 1_000  # rows that are removed together
 
@@ -67,6 +67,7 @@ def prune(
             _remove(changes, using, batch_size)
             if not changes_only:
                 _remove(outcomes, using, batch_size)
+                _remove(_rows(Checkpoint, using, pk), using, batch_size)
                 with transaction.atomic(using=using):
                     _ended(using).filter(pk=pk).delete()
         done = Pruned(*map(sum, zip(done, of_run, strict=True)))

@@ -18,6 +18,7 @@ WITH_REJECTS = "applied with rejects"
 ROLLED_BACK = "rolled back"  # row errors, nothing committed
 FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
+FINISHED = "finished before"  # the run that was to go on has nothing left to do
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class Report:
     changed_fields: dict[str, int] = field(default_factory=dict)  # dry run: field → objects that would change in it
     skips_errors: bool = False  # failed rows are left out, and the others committed (--on-error skip)
     unforeseen: tuple[str, ...] = ()  # dry run: what it cannot know (rule O4)
+    run: int | None = None  # its number in the history
+    is_resumed: bool = False  # it went on with a run that was interrupted
+    can_resume: bool = False  # it ended early, after committed batches, and can go on after them
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:
