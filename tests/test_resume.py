@@ -34,12 +34,12 @@ from tests.resuming import Killed, check_resumed, killed_before
 from tests.services import TEST_DATABASE
 from tests.small_worlds import WORLDS
 from tests.strategies import examples, repeated
-from tests.test_engines_agree import _CHECKS, _PHASES
+from tests.test_engines_agree import _CHECKS, _EXAMPLES, _PHASES
 from tests.test_locks import held
 from tests.testapp.models import House, Person
 
 pytestmark = pytest.mark.django_db
-_FEW = 3 if TEST_DATABASE == "sqlite" else 1
+_FEW = max(1, _EXAMPLES // 4)  # each is run, interrupted, gone on with, and undone, twice
 
 STAFF = """external_key,action_flags,match_on,employee_id,first_name,age,manager=>employee_id,tags=>+name
 a,cu*,employee_id,E1,Ann,30,E7,x
@@ -102,8 +102,12 @@ def test_a_run_that_rows_end_early_ends_there_again(on_error: str, tmp_path: Pat
     assert check_resumed(tried, MODELS, Variant("auto", 1), tmp_path, _evenly)
 
 
-def _moments(data: Any) -> Any:
-    return lambda sent: [data.draw(st.lists(st.integers(1, max(sent, 1)), min_size=1, max_size=2)) for _ in range(2)]
+# Twice one moment, or two, as parts of a thousand.
+MOMENTS = st.lists(st.lists(st.integers(0, 1_000), min_size=1, max_size=2), min_size=2, max_size=2)
+
+
+def _moments(parts: list[list[int]]) -> Any:
+    return lambda sent: [[part * sent // 1_000 + 1 for part in one] for one in parts]
 
 
 @pytest.mark.parametrize("policy", ["basic", "ordered"])
@@ -114,7 +118,7 @@ def test_random_runs_go_on(data: Any, world: str, policy: str, tmp_path_factory:
     engine = data.draw(st.sampled_from(("auto", "objects")))
     variant = Variant(engine, data.draw(st.integers(1, 3)))
     tried = _without_dry_run(data.draw(examples(WORLDS[world], policy)))
-    check_resumed(tried, WORLDS[world].models, variant, tmp_path_factory.mktemp("files"), _moments(data))
+    check_resumed(tried, WORLDS[world].models, variant, tmp_path_factory.mktemp("files"), _moments(data.draw(MOMENTS)))
 
 
 @pytest.mark.database("sqlite", "postgresql")  # others prove nothing
@@ -127,7 +131,7 @@ def test_random_runs_go_on_most_rows_of_which_are_proved_unchanged(
 ) -> None:
     variant = Variant("auto", data.draw(st.integers(2, 3)))
     tried = _without_dry_run(data.draw(repeated(WORLDS[world], policy)))
-    check_resumed(tried, WORLDS[world].models, variant, tmp_path_factory.mktemp("files"), _moments(data))
+    check_resumed(tried, WORLDS[world].models, variant, tmp_path_factory.mktemp("files"), _moments(data.draw(MOMENTS)))
 
 
 def _without_dry_run(tried: Example) -> Example:
@@ -414,6 +418,7 @@ def test_a_run_that_still_goes_on_is_left_alone(houses: Path) -> None:
 # --- real processes -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_killed_processes_go_on(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
