@@ -95,6 +95,19 @@ def test_a_run_goes_on_that_is_interrupted_again_and_again(tmp_path: Path) -> No
     assert check_resumed(example("ordered"), MODELS, Variant("auto", 2), tmp_path, moments)
 
 
+def test_a_row_that_waits_gives_way_to_a_later_row_that_comes_after_the_interruption(tmp_path: Path) -> None:
+    rows = ("a,E1,E9", "a,E1,E2", "b,E2,E8", "i,E9,", "h,E8,")  # the first manager is superseded, the third is found
+    text = "".join(f"{row}\n" for row in ("external_key,employee_id,manager=>employee_id", *rows))
+    options = {"on_error": "skip", "action_flags": "cu*", "match_on": "employee_id"}
+    start = (Thing("Person", {"first_name": "Two", "employee_id": "E2"}),)
+    tried = Example(start, (Run((File("Person", text),), options),))
+
+    def moments(sent: int) -> list[list[int]]:
+        return [[number] for number in range(2, sent, 4)]
+
+    assert check_resumed(tried, MODELS, Variant("auto", 1), tmp_path, moments)
+
+
 @pytest.mark.parametrize("on_error", ["rollback", "stop"])
 def test_a_run_that_rows_end_early_ends_there_again(on_error: str, tmp_path: Path) -> None:
     tried = example("basic", on_error=on_error)
