@@ -128,7 +128,6 @@ AT_THE_DATABASE = {
     "record.pruning": "removes what is recorded",
     "record.reading": "reads what is recorded",
     "record.why": "reads what is recorded of one object",
-    "resuming": "looks for the run that goes on",
     "rowsin": "asks which database takes many values as one parameter",
     "run": "savepoints and commits",
     "undo": "the transaction around an undo",

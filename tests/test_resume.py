@@ -24,6 +24,7 @@ from nsync.locks import Locked
 from nsync.models import Checkpoint, RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.policies import OrderedSyncPolicy
+from nsync.record.pruning import prune
 from nsync.record.report import FINISHED, Report
 from nsync.signals import batch_applied
 from nsync.undo import undo
@@ -273,6 +274,30 @@ def test_a_run_that_a_row_has_ended_goes_on_once_such_rows_may_be_left_out(
     assert House.objects.count() == 6
 
 
+def test_the_history_tells_that_a_run_can_go_on(houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = interrupted(houses)
+    RunRecord.objects.update(status="failed")
+    call_command("syncruns", str(number))
+    assert f"--resume {number} goes on after {houses}:5\n" in capsys.readouterr().out
+
+    undo(number)
+    call_command("syncruns", str(number))
+    assert "--resume" not in capsys.readouterr().out
+
+
+def test_checkpoints_are_pruned_with_their_run(houses: Path) -> None:
+    interrupted(houses)
+    RunRecord.objects.update(status="failed")
+
+    prune("default", None, 1, changes_only=False)
+    assert Checkpoint.objects.exists()
+    RunRecord.objects.create(status="applied")
+    prune("default", None, 1, changes_only=False)
+
+    assert not Checkpoint.objects.exists()
+    assert RunRecord.objects.get().status == "applied"
+
+
 def test_batches_may_be_smaller_when_a_run_goes_on(houses: Path) -> None:
     number = interrupted(houses, batches=1, batch_size=3)
 
@@ -360,7 +385,7 @@ def test_another_number_of_files_is_refused(houses: Path, tmp_path: Path) -> Non
 
 
 def test_an_unknown_run_is_refused(houses: Path) -> None:
-    refused(houses, 12, "there is no run 12; there are none")
+    refused(houses, 12, "there is no run 12: none is kept")
 
 
 def test_a_run_in_one_transaction_is_refused(houses: Path) -> None:

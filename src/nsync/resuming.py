@@ -18,6 +18,7 @@ from nsync.read.batches import row_batches
 from nsync.read.streams import content_name
 from nsync.record import checkpoint
 from nsync.record.checkpoint import Block, Where
+from nsync.record.reading import find_run
 from nsync.record.values import to_json
 from nsync.run import Run, Task
 
@@ -40,11 +41,7 @@ def find_interrupted(inputs: Sequence[Input], options: SyncOptions, using: str) 
     """
     if options.resume is None:
         return None
-    runs = RunRecord._base_manager.using(using)
-    found: RunRecord | None = runs.filter(pk=options.resume).first()
-    if found is None:
-        last = runs.order_by("-pk").values_list("pk", flat=True).first()
-        raise ConfigError(f"there is no run {options.resume}; {f'the last is {last}' if last else 'there are none'}")
+    found = find_run(using, options.resume)
     if found.undoes_id is not None:
         raise ConfigError(f"run {found.pk} is an undo, of which nothing stays when it is interrupted: undo again")
     undone = found.undone_by.using(using).filter(status__in=(*_FINISHED, RunRecord.Status.UNDONE))
