@@ -298,8 +298,9 @@ def test_checkpoints_are_pruned_with_their_run(houses: Path) -> None:
     assert RunRecord.objects.get().status == "applied"
 
 
-def test_batches_may_be_smaller_when_a_run_goes_on(houses: Path) -> None:
-    number = interrupted(houses, batches=1, batch_size=3)
+@pytest.mark.parametrize("record", ["changes", "rows", "summary"])
+def test_batches_may_be_smaller_when_a_run_goes_on(houses: Path, record: str) -> None:
+    number = interrupted(houses, batches=1, batch_size=3, record=record)
 
     assert run(houses, number, batch_size=1).rows == 7
     assert sorted(House.objects.values_list("floors", flat=True)) == [1, 2, 4, 5, 6, 7]

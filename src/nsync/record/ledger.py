@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -30,30 +31,33 @@ class Ledger:
 
     def __init__(self, sources: int) -> None:
         self._rows = [bytearray() for _ in range(sources)]
-        self._fresh = [(0, 0)] * sources  # from which row to which something is new since `forget_news`
+        self.forget_news()
 
     def _index(self, place: Place) -> bytearray:
         """Give the array of a row's source, long enough to hold it; something of the row is about to be noted."""
-        rows = self._rows[place.source]
-        if len(rows) <= place.ordinal:
-            rows.extend(bytes(place.ordinal + 1 - len(rows)))
-        self._freshen(place.source, place.ordinal, place.ordinal + 1)
+        source, ordinal, _ = place
+        rows = self._rows[source]
+        if len(rows) <= ordinal:
+            rows.extend(bytes(ordinal + 1 - len(rows)))
+        self._freshen(source, ordinal)
         return rows
 
-    def _freshen(self, source: int, first: int, stop: int) -> None:
-        start, end = self._fresh[source]
-        if first < start or stop > end:
-            self._fresh[source] = (min(first, start), max(stop, end)) if start < end else (first, stop)
+    def _freshen(self, source: int, ordinal: int) -> None:
+        if ordinal < self._first_new[source]:
+            self._first_new[source] = ordinal
+        if ordinal > self._last_new[source]:
+            self._last_new[source] = ordinal
 
     def news(self) -> Iterator[tuple[int, int, bytes]]:
         """Give what is new since `forget_news`: a source, the first row, and what is noted from there on."""
-        for source, (start, end) in enumerate(self._fresh):
-            for first in range(start, end, _AT_ONCE):
-                yield source, first, bytes(self._rows[source][first : min(first + _AT_ONCE, end)])
+        for source, (start, last) in enumerate(zip(self._first_new, self._last_new, strict=True)):
+            for first in range(start, last + 1, _AT_ONCE):
+                yield source, first, bytes(self._rows[source][first : min(first + _AT_ONCE, last + 1)])
 
     def forget_news(self) -> None:
         """From now on nothing is new."""
-        self._fresh = [(0, 0)] * len(self._rows)
+        self._first_new = [sys.maxsize] * len(self._rows)
+        self._last_new = [-1] * len(self._rows)
 
     def put_back(self, source: int, first: int, noted: bytes) -> None:
         """Take what `news` gave."""
@@ -97,7 +101,7 @@ class Ledger:
         self.see_many(source, ordinals[-1] + 1)
         rows = self._rows[source]
         first, stop = ordinals[0], ordinals[-1] + 1
-        self._freshen(source, first, stop)
+        self._freshen(source, first)
         if stop - first == len(kinds) and not any(rows[first:stop]):
             rows[first:stop] = kinds
             return
