@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Model
 
@@ -26,6 +26,7 @@ from nsync.waiting import WaitingRoom, name_of
 MANY = 500  # objects whose names are kept: of more, all that waits is tried again
 _MAPPINGS = {MAPPINGS}
 _DIFFS = 20  # fields that a dry run shows old → new
+_FIGURES = ("displaced", "failed", "writes", "has_deleted", "writes_across")
 
 
 class Stop(Exception):
@@ -38,9 +39,6 @@ class Mark(NamedTuple):
     rows: tuple[Part, ...]  # that the batch may touch
     counts: dict[str, int]  # of what is counted, and what is known to have happened at all
     written: frozenset[str]
-
-
-_COUNTED = ("displaced", "failed", "writes", "has_deleted", "writes_across")
 
 
 class Accounts:
@@ -76,7 +74,7 @@ class Accounts:
         """
         self.details.mark()
         self.waiting.mark()
-        counts = {name: getattr(self, name) for name in _COUNTED}
+        counts = {name: getattr(self, name) for name in _FIGURES}
         return Mark(tuple(self.ledger.copy(*part) for part in rows), counts, frozenset(self.written))
 
     def take_back(self, mark: Mark) -> None:
@@ -186,6 +184,16 @@ class Accounts:
         self.ledger.note_many(source, ordinals, bytearray([number_of(OutcomeKind.DELETED)]) * len(ordinals))
         self.writes = self.has_deleted = True
         self.written |= {model._meta.label, MAPPINGS}
+
+    def figures(self) -> dict[str, Any]:
+        """Give what is counted beside the rows, as JSON has it; of a run that writes."""
+        return {**{name: getattr(self, name) for name in _FIGURES}, "written": sorted(self.written)}
+
+    def put_back(self, figures: Mapping[str, Any]) -> None:
+        """Take what `figures` gave."""
+        for name in _FIGURES:
+            setattr(self, name, figures[name])
+        self.written = set(figures["written"])
 
     def fail(self, place: Place, row: Row, error: RowError, columns: Mapping[str, str]) -> None:
         """

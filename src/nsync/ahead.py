@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -11,11 +12,18 @@ from nsync.rows import RowBatch
 
 
 class Ahead:
-    """Batches of a source; those that follow can be seen before it is their turn."""
+    """
+    Gives the batches of a source; those that follow can be seen before it is their turn.
 
-    def __init__(self, batches: Iterator[RowBatch], source: Source) -> None:
+    Args:
+        batches: Of the source.
+        source: The source.
+        first: Rows before this one are left out.
+    """
+
+    def __init__(self, batches: Iterator[RowBatch], source: Source, first: int = 0) -> None:
         self.position = 0  # in the source, where the batch given last ends
-        self._batches = batches
+        self._batches = _from(first, batches)
         self._source = source
         self._held: deque[tuple[RowBatch, int]] = deque()
 
@@ -60,3 +68,11 @@ class Told:
         """Count rows that were run."""
         self.rows += rows
         self._tell(rows, self._start + round(self.rows * self._step))
+
+
+def _from(first: int, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """Leave out rows before one; what ends the source stays."""
+    for batch in batches:
+        done = bisect_left(batch.ordinals, first)
+        if done < len(batch) or batch.error is not None:
+            yield batch.part(done, len(batch)) if done else batch

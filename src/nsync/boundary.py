@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import transaction
 
 if TYPE_CHECKING:
+    from nsync.record.checkpoint import Where
     from nsync.run import Run
 
 
@@ -15,12 +16,23 @@ class Aborted(Exception):
     """The transaction around must be rolled back: a dry run, or rows that failed (rule T4)."""
 
 
+class Keeper(Protocol):
+    """Keeps where a run stands, so that it can go on if it is interrupted."""
+
+    def keep(self, where: Where, last: str) -> None:
+        """Keep what is new since the last call; in the transaction of the batch. `last` is the last line run."""
+
+    def kept(self) -> None:
+        """Take note that the transaction was committed."""
+
+
 class BatchBoundary:
     """The transaction around one batch, when each batch is committed by itself (rules T3, T4)."""
 
-    def __init__(self, run: Run, last: Callable[[], str]) -> None:
+    def __init__(self, run: Run, last: Callable[[], str], where: Callable[[], Where]) -> None:
         self._run = run
         self._last = last
+        self._where = where
         self._atomic = transaction.atomic(using=run.using)
         self._failed = run.executor.accounts.failed
 
@@ -56,7 +68,10 @@ class BatchBoundary:
             self._note_last()
 
     def _note_last(self) -> None:
+        """Take note that the batch is committed."""
         self._run.last_committed = self._last() or self._run.last_committed
+        if self._run.keeper is not None:
+            self._run.keeper.kept()
 
     def _end(self, *, is_kept: bool) -> None:
         """Record what was written, before it is committed; raises Aborted if it must not be."""
@@ -67,5 +82,7 @@ class BatchBoundary:
         executor.end_batch(is_kept=is_kept and not is_refused)
         if is_kept and is_refused:
             raise Aborted
+        if is_kept and self._run.keeper is not None:
+            self._run.keeper.keep(self._where(), self._last() or self._run.last_committed)
         if is_kept and self._run.commits_batches:
             self._run.retrying.expect_commit()

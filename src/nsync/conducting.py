@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
@@ -31,6 +32,7 @@ from nsync.policies import SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
 from nsync.reporting import report_of
+from nsync.resuming import Resuming, find_interrupted
 from nsync.retrying import Retrying
 from nsync.run import Progress, Run, Task
 from nsync.systems import create_systems
@@ -66,6 +68,7 @@ class Conductor:
         stack.enter_context(connections[self.using].execute_wrapper(self.retrying.see))
         identities = Identities(self.using)
         check_systems(inputs, options, identities)
+        found = find_interrupted(inputs, options, self.using)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
         self.snapshots = self._open_snapshots()
         everything = [*self.tasks, *self.snapshots]
@@ -76,11 +79,16 @@ class Conductor:
         self.phases = phases or ()
         self.engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
         self.engines += self._snapshot_engines()
-        self.history = History(self.using, options, everything, _dotted(policy), command)
+        recorded = found.recorded if found else ""
+        self.history = History(self.using, options, everything, _dotted(policy), command, recorded)
         self.guards = Guards(options, everything, identities)
         self.error = ""
         self.stopped_by = ""
         self._was_committed = False
+        self._inputs = inputs
+        self._prepare(options, is_guarded=self.guards.is_needed and found is None)  # they have decided when it began
+        if found is not None:
+            self.resuming.check(found)
 
     def _open_snapshots(self) -> list[Task]:
         if not self.options.snapshot:
@@ -115,6 +123,7 @@ class Conductor:
             retrying=self.retrying,
             ending=self.ending,
         )
+        self.resuming = Resuming(self._inputs, self.options, self.run, self.history, is_walked=self._is_walked)
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -122,10 +131,12 @@ class Conductor:
 
     def conduct(self) -> Report:
         """Run, commit or roll back, and say what happened."""
-        self.history.begin()
-        self._prepare(self.options, is_guarded=self.guards.is_needed)
+        if self.options.resume is None:
+            self.history.begin()
         try:
             with self._locked(inside=False):
+                if self.options.resume is not None and not self.resuming.take_up():
+                    return replace(self._report(False), status=status.FINISHED, sources=())
                 return self._conduct()
         except Locked as error:
             self._abandon(error, str(error))
@@ -149,10 +160,7 @@ class Conductor:
         except (DatabaseError, InterfaceError) as error:
             self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
-            if self.run.last_committed and not self.options.dry_run:
-                error.add_note(f"the last row committed is {self.run.last_committed}")
-            notes = getattr(error, "__notes__", ())
-            self._abandon(error, "; ".join([getattr(error, "reason", "interrupted"), *notes]))
+            self._note_end(error)
             raise
         except Exception as error:
             if not self._was_committed:
@@ -161,6 +169,18 @@ class Conductor:
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
+
+    def _note_end(self, error: BaseException) -> None:
+        """Say where a run stood that a signal has ended."""
+        why = [getattr(error, "reason", "interrupted"), *getattr(error, "__notes__", ())]
+        if self.run.last_committed and not self.doing.dry_run:
+            why.append(f"the last row committed is {self.run.last_committed}")
+            error.add_note(f"{why[-1]}{self._how_to_go_on()}")
+        self._abandon(error, "; ".join(why))
+
+    def _how_to_go_on(self) -> str:
+        run = self.history.run
+        return f"; --resume {run.pk} goes on after it" if run is not None and self.resuming.is_possible else ""
 
     def _transact(self) -> None:
         """Run, in one transaction or in one per batch; raises Aborted if it must be rolled back."""
@@ -187,12 +207,19 @@ class Conductor:
             check_filled(self.tasks)
         if self.counted is not None:
             self.guards.look()
-        create_systems([task.system for task in self.tasks], self.executor)
+        self._create_systems()
         try:
             self._execute()
             self.run.close_accounts()
         finally:
             self._judge()
+
+    def _create_systems(self) -> None:
+        create = partial(create_systems, [task.system for task in self.tasks], self.executor)
+        if self._is_one_transaction:
+            create()
+        else:  # each is committed by itself
+            self.retrying.run(create, partial(self.executor.end_batch, is_kept=False))
 
     def _judge(self) -> None:
         """Let the guards decide: on all that would be committed, even if the run ends early."""
@@ -236,7 +263,7 @@ class Conductor:
         if inside is not (self._is_one_transaction and connections[self.using].vendor == "postgresql"):
             return nullcontext()
         models = [task.model for task in self.tasks]
-        run = None if self.history.run is None else self.history.run.pk
+        run = self.options.resume if self.history.run is None else self.history.run.pk
         return locked(models, self.using, run=run, wait=self.options.wait, in_transaction=inside)
 
     def _end(self, is_committed: bool) -> Report:
@@ -329,7 +356,7 @@ class Conductor:
         return bool(self.executor.accounts.failed) and self.options.on_error != "skip" and not commits_batches
 
     def _report(self, is_committed: bool) -> Report:
-        return report_of(
+        report = report_of(
             self.run,
             self.options,
             self.history,
@@ -337,8 +364,14 @@ class Conductor:
             is_committed=is_committed,
             error=self.error,
             guard=self.stopped_by,
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - self.started + self.resuming.seconds,
             queries=self.queries,
+        )
+        return replace(
+            report,
+            run=self.options.resume if self.history.run is None else self.history.run.pk,
+            is_resumed=self.options.resume is not None and self.history.run is not None,
+            can_resume=bool(report.last_committed) and self.resuming.is_possible,
         )
 
     def _state(self, is_committed: bool) -> str:

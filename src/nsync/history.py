@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from nsync.apply.inserting import insert_by_columns, insert_row
 from nsync.conf import hidden_columns, settings
-from nsync.errors import SourceError
+from nsync.errors import Problem, SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.models import RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.options import SyncOptions
+from nsync.record.checkpoint import forget
 from nsync.record.details import veiled
 from nsync.record.journal import Insert, Journal
 from nsync.record.report import Report
@@ -50,18 +51,28 @@ class History:
         tasks: The sources.
         policy: Its dotted name.
         command: The command line; "" if code asked for the run.
+        recorded: How much is kept of a run that goes on; "": as the options or the settings say.
 
     Queries: two for the run; those of `nsync.record.journal.Journal`; one for every five thousand row outcomes.
     """
 
-    def __init__(self, using: str, options: SyncOptions, tasks: Sequence[Task], policy: str, command: str) -> None:
+    def __init__(
+        self,
+        using: str,
+        options: SyncOptions,
+        tasks: Sequence[Task],
+        policy: str,
+        command: str,
+        recorded: str = "",
+    ) -> None:
         self._using = using
         self._options = options
         self._tasks = tasks
-        self._policy = policy
+        self.policy = policy[: _length("policy")]
         self._command = command
         self._hidden = hidden_columns()
-        self._mode = "" if options.dry_run else options.record or settings.RECORD
+        self._digests: dict[int, str] = {}
+        self._mode = "" if options.dry_run else recorded or options.record or settings.RECORD
         self._journal: Journal | None = None
         self.run: RunRecord | None = None
 
@@ -77,13 +88,30 @@ class History:
         self.run = start_run(
             self._using,
             command=self._command,
-            policy=self._policy[: _length("policy")],
+            policy=self.policy,
             system=", ".join(dict.fromkeys(task.system for task in self._tasks)),
             model=", ".join(dict.fromkeys(task.model._meta.label for task in self._tasks)),
-            options=_differing(self._options),
+            options=asked_for(self._options),
             recorded=self._mode,
+            # What a run that is interrupted goes on with must be known before; else it is said at the end.
+            sources=[] if self._options.as_transaction else [self._identity(task) for task in self._tasks],
         )
         self._journal = Journal(self.run.pk, insert_into(self._using), self._hidden)
+
+    def go_on(self, run: RunRecord) -> None:
+        """
+        Say, in place of `begin`, that a run which was interrupted goes on.
+
+        What was kept of rows when it was interrupted goes: when the run ends it is kept anew, and whole.
+        """
+        runs: Any = RunRecord._base_manager.using(self._using).filter(pk=run.pk)
+        outcomes: Any = RowOutcome._base_manager.using(self._using).filter(run=run.pk)
+        asked = {"command": _clean(self._command), "options": asked_for(self._options)}
+        with transaction.atomic(using=self._using):
+            outcomes._raw_delete(self._using)  # no signal, and nothing hangs on them
+            runs.update(status=RunRecord.Status.RUNNING, ended=None, error="", **asked, **_asker())
+        self.run = run
+        self._journal = Journal(run.pk, insert_into(self._using), self._hidden)
 
     def take(self, written: Sequence[WrittenRows]) -> None:
         """Keep what was written; see `nsync.recording.Recorder`."""
@@ -114,6 +142,8 @@ class History:
                 self.flush() if self.recorder else None
             if self._mode != "summary":
                 keep_outcomes(self._using, self._outcomes(report))
+            if report.committed and not report.last_committed and not self._options.as_transaction:
+                forget(self.run.pk, self._using)  # it is finished
             self._end(report.status, error=report.error or report.guard, **self._figures(report))
 
     def abandon(self, error: str) -> None:
@@ -137,12 +167,8 @@ class History:
         return {
             "sources": [
                 {
-                    "name": source.name,
-                    "size": source.size,
-                    "sha256": _digest(task),
+                    **self._identity(task),
                     "rows": source.rows,
-                    "system": source.system,
-                    "model": source.target,
                     "engine": source.engine,
                     "outcomes": {kind.value: count for kind, count in source.outcomes.items() if count},
                 }
@@ -162,15 +188,29 @@ class History:
             outcome = report.outcome(entry)
             place = (self.run.pk, entry.source, entry.line, outcome.value if outcome else "")
             for problem in entry.problems:
-                _, message, column, value = veiled(problem, report.all_sources[entry.source].hidden)
+                _, message, column, value = self.veil(entry.source, problem)
                 yield (*place, problem.code, *map(_clean, (column, value, message)))
+
+    def veil(self, source: int, problem: Problem) -> Problem:
+        """Leave out what a problem says of a column that is not to be kept."""
+        return veiled(problem, self.hidden_headers(self._tasks[source]))
+
+    def digest(self, task: Task) -> str:
+        """Give the SHA-256 of a source; "" of a stream that was not read to its end."""
+        if not self._digests.get(task.number):
+            self._digests[task.number] = _digest(task)
+        return self._digests[task.number]
+
+    def _identity(self, task: Task) -> dict[str, Any]:
+        source = task.source
+        named = {"name": source.name, "size": source.size, "sha256": self.digest(task)}
+        return {**named, "system": task.system, "model": task.model._meta.label}
 
 
 def start_run(using: str, **values: Any) -> RunRecord:
     """Say that a run begins: who asks for it, and what `values` of the `nsync.models.Run` tell of it."""
-    user, host = _user()[: _length("user")], socket.gethostname()[: _length("host")]
     kept = {name: value if name == "undoes" else _clean(value) for name, value in values.items()}
-    run = RunRecord(user=_clean(user), host=host, **kept)
+    run = RunRecord(**_asker(), **kept)
     insert_row(run, RunRecord, using)  # no signal: receivers of every model are not meant to hear of the history
     return run
 
@@ -236,13 +276,14 @@ def _hidden_headers(task: Task, hidden: Mapping[str, frozenset[str]]) -> set[str
     return headers | {""} if attnames else headers
 
 
-def _differing(options: SyncOptions) -> dict[str, Any]:
-    """Give the options that are not the default."""
+def asked_for(options: SyncOptions) -> dict[str, Any]:
+    """Give the options that are not the default, as the history has them; that a run goes on is none of its own."""
     default = SyncOptions()
-    named = {field.name: getattr(options, field.name) for field in fields(options)}
+    named = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "resume"}
     named["set"] = tuple((target, NOT_KEPT if is_redacted(target) else value) for target, value in options.set)
     named["snapshot_action"] = veil_setting(options.snapshot_action)
-    return {name: value for name, value in named.items() if value != getattr(default, name)}
+    kept: dict[str, Any] = _clean({name: value for name, value in named.items() if value != getattr(default, name)})
+    return kept
 
 
 def _digest(task: Task) -> str:
@@ -250,6 +291,11 @@ def _digest(task: Task) -> str:
         return task.source.digest()
     except SourceError:  # it changed, or is gone: the run says so where it matters
         return ""
+
+
+def _asker() -> dict[str, str]:
+    """Say who asks for a run, and where."""
+    return {"user": _clean(_user()[: _length("user")]), "host": socket.gethostname()[: _length("host")]}
 
 
 def _user() -> str:

@@ -47,6 +47,8 @@ class Locked(NsyncError):
     def __str__(self) -> str:
         model, holder, waited = self.args
         cure = f"waited {waited:g} s in vain, --wait takes more" if waited else "wait for it with --wait SECONDS"
+        if holder is not None and model == f"run {holder.run}":
+            return f"{_describe(holder)} still goes on; {cure}"
         return f"{model} is being synced by {_describe(holder)}; {cure}"
 
 
@@ -133,8 +135,9 @@ def _get(locks: Locks, name: str, until: float) -> bool:
 def _find_holder(locks: Locks, using: str, label: str, run: int | None) -> Holder | None:
     """Find the run whose model it is: not one that waits for it too, and not one that is dead."""
     owner = locks.owner(_model_name(label))
-    for found in _running(using, [label]) if owner is not None else ():
-        if found.pk != run and locks.owner(_run_name(found.pk)) == owner:
+    is_own = label == f"run {run}"  # a run that somebody wants to go on with
+    for found in _running(using, None if is_own else [label]) if owner is not None else ():
+        if (found.pk == run) is is_own and locks.owner(_run_name(found.pk)) == owner:
             return Holder(found.pk, "@".join(filter(None, (found.user, found.host))), found.command, found.started)
     return None
 

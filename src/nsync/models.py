@@ -178,3 +178,23 @@ class RecordedChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run}: {self.kind} {self.model} {self.object_id or f'({self.count})'}"
+
+
+class Checkpoint(models.Model):
+    """
+    What one committed batch has added to what a run knows: from these the run goes on if it is interrupted.
+
+    Only of runs that commit each batch, and only until they are finished; see `nsync.record.checkpoint`.
+    """
+
+    id = models.BigAutoField(primary_key=True, verbose_name="ID")
+    run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
+    kind = models.CharField(max_length=10, help_text="What the content is about; position: where the run stands.")
+    content = models.TextField(help_text="JSON; compressed, but for the position.")
+
+    class Meta:
+        verbose_name = "checkpoint"
+        verbose_name_plural = "checkpoints"
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.kind}"

@@ -26,7 +26,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _PAIRS: Final = ("flag_map", "map", "set")
 _LIMITS: Final = ("max_changes", "max_deletes")
-_NUMBERS: Final = ("batch_size", "max_errors")
+_NUMBERS: Final = ("batch_size", "max_errors", "resume")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,7 @@ class SyncOptions:
     engine: Engine = "auto"
     batch_size: int = 5_000  # rows planned and written together; committed together with as_transaction=False
     record: Record = ""  # how much is kept of the run; "": as NSYNC["RECORD"] says
+    resume: int | None = None  # the number of an interrupted run, which goes on
     wait: float = 0  # seconds, for another run at one of the models to end
     database: str = ""  # "": where the router sends the mappings
 

@@ -59,9 +59,9 @@ class Proofs:
         self.asked: set[Kind] = set()  # what proved rows have asked for
         self._noted = 0  # rows whose outcome is noted, in this phase
 
-    def start(self, kinds: frozenset[Kind]) -> Iterator[RowBatch]:
-        """Give the rows that a phase must look at, in batches."""
-        self._noted = 0
+    def start(self, kinds: frozenset[Kind], first: int = 0) -> Iterator[RowBatch]:
+        """Give the rows that a phase must look at, in batches; those before the first are done."""
+        self._noted = first
         is_watched = self._watch is not None and self._proof is not None
         may_differ = not self._is_only or is_watched or batch_applied.has_listeners()
         if may_differ or not self._is_tried:

@@ -59,7 +59,6 @@ def report_of(
         snapshots=tuple(_source_report(run, task, history, error) for task in run.snapshots),
         guard=guard,
         withheld=run.is_withheld,
-        run=None if history.run is None else history.run.pk,
     )
 
 

@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from nsync.actions import Action, Kind, Place
 from nsync.ahead import Ahead, Told
-from nsync.boundary import BatchBoundary
+from nsync.boundary import BatchBoundary, Keeper
 from nsync.bycolumns import ByColumns
 from nsync.changes import OutcomeKind
 from nsync.decode.decoder import Decoder
@@ -24,6 +24,7 @@ from nsync.options import SyncOptions
 from nsync.policies import Phase, kinds_of, phase_of, settling_phase
 from nsync.proofs import Proofs
 from nsync.read.base import Source
+from nsync.record.checkpoint import Where
 from nsync.retrying import Retrying
 from nsync.rows import Row, RowBatch
 from nsync.signals import batch_applied
@@ -89,6 +90,8 @@ class Run:
         self.ending = ending
         self.last_committed = ""  # in a dry run the one that would be
         self.is_withheld = False  # whether snapshots were left, because rows failed
+        self.keeper: Keeper | None = None  # if each batch is committed by itself
+        self._start = Where(0, 0, 0)
         self._kinds = kinds_of(phases) or []
         self._columns: dict[Task, ByColumns] = {}
         self._asked: dict[Task, set[Kind]] = {task: set() for task in tasks}  # by rows that were decoded one by one
@@ -103,9 +106,22 @@ class Run:
         """Whether each batch is a transaction of its own (rule T3)."""
         return not self.options.as_transaction and not self.options.dry_run
 
+    def go_on(self, where: Where, last_committed: str, asked: Sequence[Sequence[str]]) -> None:
+        """
+        Begin later than at the start.
+
+        Args:
+            where: Before that, all is done.
+            last_committed: As it was there.
+            asked: For each source the kinds of actions that its rows have asked for (`asked`).
+        """
+        self._start, self.last_committed = where, last_committed
+        for task, kinds in zip(self.tasks, asked, strict=True):
+            self._asked[task].update(map(Kind, kinds))
+
     def execute(self) -> None:
         """
-        Run every phase over every source.
+        Run every phase over every source, from where the run has to go on.
 
         Raises:
             Stop: One row too many failed.
@@ -113,18 +129,16 @@ class Run:
             SourceError, TransientError: The run cannot go on.
             Ended: It was asked to end, between two batches that are committed by themselves.
         """
-        if self.commits_batches:
-            self.executor.end_batch(is_kept=True)  # what comes before the first batch is committed already
         settling = settling_phase(self.phases)
         for number in range(len(self.phases)):
             for task in self.tasks:
-                if not number or self._is_asked(task, number):
+                if (number, task.number) >= self._start[:2] and (not number or self._is_asked(task, number)):
                     self._run_source(task, number)
                 else:
                     self._bytes_done += task.source.size
                     self._show(0)
-            if number == settling:
-                self._settle()
+            if number == settling and number >= self._start.phase:
+                self._settle(number)
         self.take_away()
 
     def take_away(self) -> None:
@@ -140,8 +154,10 @@ class Run:
         if self.commits_batches:
             self.ending.check()
         proofs = self._proofs_of(task)
-        count = position = 0
-        batches = Ahead(proofs.start(self._kinds[number] if self._kinds else frozenset()), task.source)
+        count = self._start.row if (number, task.number) == self._start[:2] else 0
+        position = 0
+        kinds = self._kinds[number] if self._kinds else frozenset()
+        batches = Ahead(proofs.start(kinds, count), task.source, count)
         if self.executor.engines[task.number].writes_columns:
             # The project's receivers, and other processes between commits, may change anything from batch to batch.
             is_alone = not self.commits_batches and not batch_applied.has_listeners()
@@ -151,7 +167,7 @@ class Run:
                 tell = partial(Told, self._tell_many, position, batches.position, len(batch))
                 told = self._tried(task, number, batch, tell)
                 position = batches.position
-                count = batch.ordinals[told.rows - 1] + 1
+                count = _where(number, task, batch, told).row
                 self._say_applied(task, count, number)
                 if proofs.is_disturbed():
                     batches.go_on_with(proofs.give_up(count))
@@ -177,7 +193,8 @@ class Run:
     def _attempt(self, task: Task, number: int, batch: RowBatch, told: Told) -> Told:
         """Run a batch, in a transaction if it has one of its own."""
         proofs = self._proofs_of(task)
-        with self.boundary(partial(_last_line, task.source, batch, told)):
+        last = partial(_last_line, task.source, batch, told)
+        with self.boundary(last, partial(_where, number, task, batch, told)):
             try:
                 self._run_batch(task, number, batch, told, until_disturbed=proofs.depends)
             except BaseException:
@@ -188,13 +205,13 @@ class Run:
                 raise batch.error
         return told
 
-    def _settle(self) -> None:
+    def _settle(self, number: int) -> None:
         """Try again what waits, which is a batch of its own."""
         if self.commits_batches and self.executor.accounts.waiting.is_empty:
             return
 
         def attempt() -> None:
-            with self.boundary(lambda: ""):
+            with self.boundary(lambda: "", partial(Where, number + 1, 0, 0)):
                 self.settle()
 
         rows = ((task.number, 0, self.executor.accounts.ledger.rows(task.number)) for task in self.tasks)
@@ -256,18 +273,24 @@ class Run:
 
     def _is_asked(self, task: Task, number: int) -> bool:
         """Whether a row of a source, all of which an earlier phase has read, asks for what a phase does."""
-        asked = self._asked[task] | self._proofs_of(task).asked
-        if task in self._columns:
-            asked |= self._columns[task].asked
-        return not self._kinds or not asked.isdisjoint(self._kinds[number])
+        return not self._kinds or not self.asked(task).isdisjoint(self._kinds[number])
 
-    def boundary(self, last: Callable[[], str]) -> AbstractContextManager[None]:
+    def asked(self, task: Task) -> set[Kind]:
+        """Give the kinds of actions that rows of a source have asked for."""
+        asked = self._asked[task] | self._proofs_of(task).asked
+        return asked | self._columns[task].asked if task in self._columns else asked
+
+    def boundary(self, last: Callable[[], str], where: Callable[[], Where]) -> AbstractContextManager[None]:
         """
-        Give the transaction around one batch, if each has its own; when it is done, ask what its last line was.
+        Give the transaction around one batch, if each has its own.
 
         A dry run has it too, inside the one that is rolled back: it ends where the real run would (rule O4).
+
+        Args:
+            last: Asked for the last line, when the batch is done.
+            where: And where the run stands then.
         """
-        return nullcontext() if self.options.as_transaction else BatchBoundary(self, last)
+        return nullcontext() if self.options.as_transaction else BatchBoundary(self, last, where)
 
     def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
         """Give the rows of a batch, with the actions that belong to a phase."""
@@ -365,6 +388,11 @@ class Run:
             # Where rows are looked at after all, their source is read from its start again.
             self._bytes_shown = max(self._bytes_shown, self._bytes_done + position)
             self._progress(rows, self._bytes_shown, self._bytes_total)
+
+
+def _where(number: int, task: Task, batch: RowBatch, told: Told) -> Where:
+    """Say where a run stands after the rows of a batch that were run."""
+    return Where(number, task.number, batch.ordinals[told.rows - 1] + 1)
 
 
 def _last_line(source: Source, batch: RowBatch, told: Told) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
@@ -27,6 +28,7 @@ from nsync.policies import Phase
 from nsync.read.base import Dialect
 from nsync.read.batches import row_batches
 from nsync.read.blocks import Block, Unfit
+from nsync.record.checkpoint import Where
 from nsync.rows import MISSING, Row, RowBatch
 from nsync.run import Run, Task
 from nsync.signals import batch_applied
@@ -259,10 +261,12 @@ def take_away(run: Run, tasks: Sequence[Task]) -> None:
     with ExitStack() as stack:
         for task in tasks:
             stack.enter_context(_unnamed(task).compared(run.executor.resolver.identities, task.number))
+        # A run that goes on finds those alone that it has not taken away yet, and counts on.
+        firsts = {task: run.executor.accounts.ledger.rows(task.number) for task in tasks}
         left: dict[Task, bytearray | None] = dict.fromkeys(tasks)
         count, is_last = -1, False
         while left:
-            put_off = {task: _take_away(run, task, keys, is_last=is_last) for task, keys in left.items()}
+            put_off = {task: _take_away(run, task, firsts[task], keys, is_last=is_last) for task, keys in left.items()}
             left = {task: keys for task, keys in put_off.items() if any(keys)}
             before, count = count, sum(keys.count(1) for keys in put_off.values())
             is_last = count == before
@@ -273,16 +277,26 @@ def _unnamed(task: Task) -> _Unnamed:
     return task.source
 
 
-def _take_away(run: Run, task: Task, keys: bytearray | None, *, is_last: bool) -> bytearray:
-    """Take away the keys of one snapshot: all, or those marked; mark those that must be put off."""
+def _take_away(run: Run, task: Task, first: int, keys: bytearray | None, *, is_last: bool) -> bytearray:
+    """
+    Take away the keys of one snapshot; mark those that must be put off.
+
+    Args:
+        run: Which.
+        task: The keys.
+        first: Ordinal of the first.
+        keys: Which; None: all.
+        is_last: Whether nothing can be put off any more.
+    """
     put_off = bytearray()
     by_columns = run.by_columns(task) if keys is None and run.executor.engines[task.number].writes_columns else None
     if by_columns is not None:
         by_columns.start(None)
     for batch in row_batches(task.source, run.options.batch_size, keys):
         put_off.extend(bytes(batch.ordinals[-1] + 1 - len(put_off)))
-        for place in _commit(run, task, batch, by_columns, is_last=is_last):
-            put_off[place.ordinal] = 1
+        numbered = replace(batch, ordinals=[first + ordinal for ordinal in batch.ordinals])
+        for place in _commit(run, task, numbered, by_columns, is_last=is_last):
+            put_off[place.ordinal - first] = 1
         batch_applied.send(sender=Run, source=task.source.name, rows=len(put_off), phase=len(run.phases))
     return put_off
 
@@ -291,7 +305,7 @@ def _commit(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | None,
     """Take away some keys, in a transaction if each batch has one of its own, which is tried again after a conflict."""
 
     def attempt() -> list[Place]:
-        with run.boundary(lambda: ""):
+        with run.boundary(lambda: "", partial(Where, len(run.phases), 0, 0)):
             return _run_batch(run, task, batch, by_columns, is_last=is_last)
 
     def forget() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from django.apps import apps
 
 from nsync.actions import Place
 from nsync.changes import ObjectId
 from nsync.errors import Problem
 from nsync.plan.rowplan import Pending
+from nsync.record.checkpoint import Block, Veil, blocks_of
+from nsync.record.values import reader, writer
 from nsync.rows import Row
 from nsync.spool import Spool, open_spool, pack, unpack
 
@@ -25,6 +29,15 @@ CREATE TABLE waiting_relation (
 CREATE INDEX waiting_target ON waiting_relation (target_name, relation);
 CREATE INDEX waiting_models ON waiting_relation (models);
 """
+# What waits, or waits otherwise, or no longer does, since `WaitingRoom.forget_news`: every statement is noted.
+_NEWS = "CREATE TABLE news (source INTEGER, ordinal INTEGER, relation TEXT);" + "".join(
+    f"CREATE TRIGGER {table}_{event} AFTER {event} ON {table} "
+    f"BEGIN INSERT INTO news VALUES ({row}.source, {row}.ordinal, {relation}); END;"
+    for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old"))
+    for table, relation in (("waiting_row", "''"), ("waiting_relation", f"{row}.relation"))
+)
+_TABLES = ("waiting_row", "waiting_relation")
+_ROW, _RELATION, _GONE = "waiting", "relation", "settled"  # kinds of blocks
 
 
 class Waiting(NamedTuple):
@@ -63,6 +76,7 @@ class WaitingRoom:
         self._spool: Spool | None = None  # most runs keep nobody waiting
         self._relations: set[str] = set()  # names of relations that somebody waits for
         self._marked: tuple[Spool | None, set[str]] = (None, set())
+        self.keeps_news = False  # said before anything waits
 
     @property
     def is_empty(self) -> bool:
@@ -90,7 +104,7 @@ class WaitingRoom:
 
     def _open(self) -> Spool:
         if self._spool is None:
-            self._spool = open_spool(_SCHEMA)
+            self._spool = open_spool(_SCHEMA + (_NEWS if self.keeps_news else ""))
         return self._spool
 
     def add_row(self, place: Place, row: Row, problem: Problem, *, is_key: bool, blocker: ObjectId | None) -> None:
@@ -230,6 +244,69 @@ class WaitingRoom:
             (place.source, place.ordinal, relation),
         )
 
+    def news(self, veil: Veil) -> Iterator[Block]:
+        """Give what is new since `forget_news`; not the rows, for the source has them."""
+        if self._spool is None:
+            return
+        # CROSS JOIN: what is new is looked up, so that a batch does not cost more because many rows wait.
+        rows = self._spool.execute(
+            "SELECT source, ordinal, line, is_key, blocker, problem FROM "
+            "(SELECT DISTINCT source, ordinal FROM news WHERE relation = '') CROSS JOIN waiting_row "
+            "USING (source, ordinal) ORDER BY source, ordinal"
+        )
+        yield from blocks_of(_ROW, ((*row, *_told(row[0], problem, veil)) for *row, problem in rows))
+        relations = self._spool.execute(
+            "SELECT source, ordinal, line, target_name, relation, sign, force, superseded, models, target, problem "
+            "FROM (SELECT DISTINCT source, ordinal, relation FROM news) CROSS JOIN waiting_relation "
+            "USING (source, ordinal, relation) ORDER BY source, ordinal, relation"
+        )
+        told = ((*row, *_written(target), *_told(row[0], problem, veil)) for *row, target, problem in relations)
+        yield from blocks_of(_RELATION, told)
+        gone = self._spool.execute(
+            "SELECT DISTINCT source, ordinal, relation FROM news WHERE NOT EXISTS "
+            "(SELECT 1 FROM waiting_row AS it WHERE (it.source, it.ordinal, '') = (news.source, news.ordinal, "
+            "news.relation)) AND NOT EXISTS (SELECT 1 FROM waiting_relation AS it WHERE "
+            "(it.source, it.ordinal, it.relation) = (news.source, news.ordinal, news.relation))"
+        )
+        yield from blocks_of(_GONE, gone)
+
+    def forget_news(self) -> None:
+        """From now on nothing is new."""
+        if self._spool is not None:
+            self._spool.execute("DELETE FROM news")
+
+    def put_back(self, block: Block) -> None:
+        """Take what `news` gave, if it did; the rows are still to be given (`ordinals`, `give_row`)."""
+        rows = zip(*block.columns, strict=True)
+        if block.kind == _ROW:
+            packed = ((*row, pack(problem)) for *row, problem in _split(rows))
+            names = "source, ordinal, line, is_key, blocker, problem"
+            self._open().executemany(f"INSERT OR REPLACE INTO waiting_row ({names}) VALUES (?, ?, ?, ?, ?, ?)", packed)
+        elif block.kind == _RELATION:
+            self._relations.update(block.columns[4])
+            names = "source, ordinal, line, target_name, relation, sign, force, superseded, models, target, problem"
+            places = ", ".join("?" * 11)
+            told = ((*row, pack(_read(label, pk)), pack(problem)) for *row, label, pk, problem in _split(rows))
+            self._open().executemany(f"INSERT OR REPLACE INTO waiting_relation ({names}) VALUES ({places})", told)
+        elif block.kind == _GONE:
+            where = "WHERE source = ?1 AND ordinal = ?2"
+            for row in rows:
+                self._open().execute(f"DELETE FROM waiting_row {where} AND ?3 = ''", row)
+                self._open().execute(f"DELETE FROM waiting_relation {where} AND relation = ?3", row)
+
+    def ordinals(self, source: int) -> Iterator[int]:
+        """Give the ordinals of the rows of a source that wait, whole or with a relation."""
+        if self._spool is not None:
+            query = " UNION ".join(f"SELECT ordinal FROM {table} WHERE source = ?1" for table in _TABLES)
+            for (ordinal,) in self._spool.execute(query, (source,)):
+                yield ordinal
+
+    def give_row(self, place: Place, row: Row) -> None:
+        """Take the row itself, if it waits."""
+        for table in _TABLES if self._spool is not None else ():
+            query = f"UPDATE {table} SET row = ? WHERE source = ? AND ordinal = ?"
+            self._open().execute(query, (pack(row), place.source, place.ordinal))
+
 
 def name_of(target: ObjectId) -> str:
     """Name an object in a word; a child row and its parent row (multi-table inheritance) are one object."""
@@ -239,3 +316,23 @@ def name_of(target: ObjectId) -> str:
 
 def _row(blob: bytes) -> Row:
     return Row(*unpack(blob))
+
+
+def _told(source: int, problem: bytes, veil: Veil) -> tuple[str, ...]:
+    return tuple(veil(source, Problem(*unpack(problem))))
+
+
+def _split(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Make a problem again of the last four values."""
+    return ((*row[:-4], Problem(*row[-4:])) for row in rows)
+
+
+def _written(target: bytes) -> tuple[str, object]:
+    """Give the label of a model and a primary key, as JSON has them."""
+    model, pk = unpack(target)
+    return model._meta.label, writer(model._meta.pk)([pk])[0]
+
+
+def _read(label: str, pk: object) -> ObjectId:
+    model = apps.get_model(label)
+    return ObjectId(model, reader(model._meta.pk)(pk))

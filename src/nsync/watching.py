@@ -14,9 +14,9 @@ from django.db.models import Model
 
 from nsync.changes import Change, ChangeKind, New
 from nsync.fields import field_of, prepared
-from nsync.models import ExternalKeyMapping, RecordedChange, RowOutcome, Run
+from nsync.models import Checkpoint, ExternalKeyMapping, RecordedChange, RowOutcome, Run
 
-_HISTORY = frozenset({RecordedChange, RowOutcome, Run})
+_HISTORY = frozenset({Checkpoint, RecordedChange, RowOutcome, Run})
 _NAME = r'("[^"]+"|`[^`]+`)'
 _HARMLESS = re.compile(
     r'(SELECT (DISTINCT )?(["`]|1 AS |%s AS |(COUNT|MAX|MIN|SUM|AVG)\()|BEGIN|(RELEASE )?SAVEPOINT )[^;]*'
@@ -72,8 +72,8 @@ class Watch:
         self._table = model._meta.db_table
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._maps = f"INSERT INTO {mappings} "
-        records = self._connection.ops.quote_name(RecordedChange._meta.db_table)
-        self._record = f"INSERT INTO {records} "
+        kept = (self._connection.ops.quote_name(one._meta.db_table) for one in (RecordedChange, Checkpoint))
+        self._record = tuple(f"INSERT INTO {table} " for table in kept)
         # Not views, which may write anywhere.
         self._elsewhere = {other._meta.db_table for other in every if other._meta.managed} - near
         self._seen: list[Written] = []

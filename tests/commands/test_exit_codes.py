@@ -239,7 +239,7 @@ def test_ctrl_c_or_a_second_sigterm_ends_it_at_once_and_says_what_was_committed(
     assert process.returncode == code
     assert err == (
         f"ended by {by}; what was not committed yet was rolled back; the last row committed is persons.csv:2; "
-        "syncruns 1 tells what is kept of it\n"
+        "--resume 1 goes on after it; syncruns 1 tells what is kept of it\n"
     )
     assert project.persons() == ["Homer"]
     reason = f"ended by {by}" if sent == signal.SIGTERM else "interrupted"

@@ -208,6 +208,13 @@ def _add_errors(group: _ArgumentGroup) -> None:
         metavar="N",
         help="End the run, committing nothing, when N rows have failed. Default: 1000; no limit under skip.",
     )
+    add(
+        "--resume",
+        type=number,
+        metavar="RUN",
+        help="Go on with an interrupted run, after the last batch that it has committed, with the same file and the "
+        "same options, --no-as-transaction among them. RUN is its number (syncruns).",
+    )
     _add_switch(group, "dry_run", DEFAULTS.dry_run, "Write nothing, and show what would be written.")
     _add_switch(group, "check", False, "With --dry-run: exit with 5 if anything would be written.")
 
@@ -291,6 +298,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "snapshot_action": lambda given: snapshot_action(str(given)),
     "wait": lambda given: seconds(str(given)),
     "max_errors": lambda given: None if given is None else number(str(given)),
+    "resume": lambda given: None if given is None else number(str(given)),
 }
 
 

@@ -25,7 +25,7 @@ from nsync.opening import Input
 from nsync.options import SyncOptions
 from nsync.record.files import check_report, write_report
 from nsync.record.rejects import plan_rejects, write_rejects
-from nsync.record.report import Report
+from nsync.record.report import FINISHED, Report
 from nsync.record.text import errors_told, headline, plain, rows_told, summary
 
 _LONGEST_ERROR: Final = 5_000  # characters; some list all models of an app
@@ -96,6 +96,8 @@ class SyncCommand(NotifyingCommand):
             raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
         except DatabaseOrDriverError as error:
             raise CommandError(database_error(error, "is it there, and migrated?")) from error
+        if report.status == FINISHED:  # what it wrote then stays
+            report_file, rejects = None, []
         trouble, filled = self._write_files(report, report_file, rejects)
         self.notice = Notice(report.status, report.run, lambda: _noticed(report, trouble, filled))
         self._tell(report, filled, given["verbosity"])

@@ -166,4 +166,27 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["model", "object_id"], name="nsync_change_object_idx")],
             },
         ),
+        migrations.CreateModel(
+            name="Checkpoint",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        help_text="What the content is about; position: where the run stands.", max_length=10
+                    ),
+                ),
+                ("content", models.TextField(help_text="JSON; compressed, but for the position.")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="checkpoints", to="nsync.run"
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
+            },
+        ),
     ]

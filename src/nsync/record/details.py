@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nsync.actions import Place
 from nsync.changes import ERROR_CODES
 from nsync.errors import Problem
+from nsync.record.checkpoint import Block, Veil, blocks_of
 from nsync.rows import Row
 from nsync.spool import open_spool, pack, unpack
 
@@ -21,6 +22,7 @@ CREATE TABLE reject (source INTEGER, ordinal INTEGER, row BLOB, PRIMARY KEY (sou
 ERROR, WARNING, REASON = 0, 1, 2  # in the order in which they are told
 # What is wrong with the values of several columns, of which the problem names one and its message all.
 _OF_SEVERAL = frozenset({"check", "foreign-key", "refused", "unique", "validation"})
+_PROBLEM, _REJECT = "problem", "reject"  # kinds of blocks
 
 
 class Entry(NamedTuple):
@@ -37,6 +39,7 @@ class Details:
 
     def __init__(self) -> None:
         self._spool = open_spool(_SCHEMA)
+        self._known = (0, 0)  # the last problem, and the last failed row, that are not new
 
     def note(self, place: Place, level: int, problem: Problem) -> None:
         """Keep a problem of a row; the same one of a later phase counts once (rule O1)."""
@@ -125,6 +128,39 @@ class Details:
             errors = [Problem(*values) for values in self._spool.execute(query, (source, ordinal))]
             message = "; ".join(f"{f'[{error.column}] ' if error.column else ''}{error.message}" for error in errors)
             yield Row(*unpack(blob)), Problem(errors[0].code, message)
+
+    def news(self, veil: Veil) -> Iterator[Block]:
+        """Give what is new since `forget_news`; of failed rows their places alone, for the source has the rows."""
+        query = "SELECT source, ordinal, line, level, code, column_name, message, value FROM problem WHERE rowid > ?"
+        problems = self._spool.execute(f"{query} ORDER BY rowid", self._known[:1])
+        yield from blocks_of(_PROBLEM, (_veiled(row, veil) for row in problems))
+        rejects = self._spool.execute("SELECT source, ordinal FROM reject WHERE rowid > ?", self._known[1:])
+        yield from blocks_of(_REJECT, rejects)
+
+    def forget_news(self) -> None:
+        """From now on nothing is new."""
+        last = "SELECT (SELECT max(rowid) FROM problem), (SELECT max(rowid) FROM reject)"
+        problem, reject = self._spool.execute(last).fetchone()
+        self._known = (problem or 0, reject or 0)
+
+    def put_back(self, block: Block) -> None:
+        """Take what `news` gave, if it did; the failed rows are still to be given (`rejected`, `reject`)."""
+        rows = zip(*block.columns, strict=True)
+        if block.kind == _PROBLEM:
+            self._spool.executemany("INSERT OR IGNORE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        elif block.kind == _REJECT:
+            self._spool.executemany("INSERT OR REPLACE INTO reject VALUES (?, ?, NULL)", rows)
+
+    def rejected(self, source: int) -> Iterator[int]:
+        """Give the ordinals of the failed rows of a source."""
+        for (ordinal,) in self._spool.execute("SELECT ordinal FROM reject WHERE source = ?", (source,)):
+            yield ordinal
+
+
+def _veiled(row: tuple[Any, ...], veil: Veil) -> tuple[Any, ...]:
+    *place, code, column, message, value = row
+    problem = veil(row[0], Problem(code, message, column, value))
+    return (*place, problem.code, problem.column, problem.message, problem.value)
 
 
 class VeiledDetails(Details):

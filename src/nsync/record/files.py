@@ -117,6 +117,7 @@ def _head(report: Report) -> dict[str, Any]:
         "queries": report.queries,
         "retries": report.retries,
         "engine": report.engine,
+        "resumed": report.is_resumed,
     }
     if report.dry_run:
         head["writes"] = report.writes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,6 +15,7 @@ _NUMBERS = {kind: number for number, kind in enumerate(_KINDS, start=1)}  # 0: n
 _KIND = 0x0F
 _WAITS = 0x10
 _PARTLY = 0x20
+_AT_ONCE = 1_000_000  # rows that are given together
 # Outcomes that leave something in the database: a later phase that fails makes the row partly applied (T2).
 _APPLIED = frozenset(
     {OutcomeKind.CREATED, OutcomeKind.DELETED, OutcomeKind.UPDATED, OutcomeKind.RELEASED, OutcomeKind.LINKED}
@@ -39,13 +41,39 @@ class Ledger:
 
     def __init__(self, sources: int) -> None:
         self._rows = [bytearray() for _ in range(sources)]
+        self.forget_news()
 
     def _index(self, place: Place) -> bytearray:
-        """Give the array of a row's source, long enough to hold it."""
-        rows = self._rows[place.source]
-        if len(rows) <= place.ordinal:
-            rows.extend(bytes(place.ordinal + 1 - len(rows)))
+        """Give the array of a row's source, long enough to hold it; something of the row is about to be noted."""
+        source, ordinal, _ = place
+        rows = self._rows[source]
+        if len(rows) <= ordinal:
+            rows.extend(bytes(ordinal + 1 - len(rows)))
+        self._freshen(source, ordinal)
         return rows
+
+    def _freshen(self, source: int, ordinal: int) -> None:
+        if ordinal < self._first_new[source]:
+            self._first_new[source] = ordinal
+        if ordinal > self._last_new[source]:
+            self._last_new[source] = ordinal
+
+    def news(self) -> Iterator[tuple[int, int, bytes]]:
+        """Give what is new since `forget_news`: a source, the first row, and what is noted from there on."""
+        for source, (start, last) in enumerate(zip(self._first_new, self._last_new, strict=True)):
+            for first in range(start, last + 1, _AT_ONCE):
+                yield source, first, bytes(self._rows[source][first : min(first + _AT_ONCE, last + 1)])
+
+    def forget_news(self) -> None:
+        """From now on nothing is new."""
+        self._first_new = [sys.maxsize] * len(self._rows)
+        self._last_new = [-1] * len(self._rows)
+
+    def put_back(self, source: int, first: int, noted: bytes) -> None:
+        """Take what `news` gave."""
+        rows = self._rows[source]
+        rows.extend(bytes(max(0, first - len(rows))))
+        rows[first : first + len(noted)] = noted
 
     def see(self, place: Place) -> None:
         """Count a row as read."""
@@ -83,6 +111,7 @@ class Ledger:
         self.see_many(source, ordinals[-1] + 1)
         rows = self._rows[source]
         first, stop = ordinals[0], ordinals[-1] + 1
+        self._freshen(source, first)
         if stop - first == len(kinds) and not any(rows[first:stop]):
             rows[first:stop] = kinds
             return

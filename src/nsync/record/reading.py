@@ -15,6 +15,7 @@ from nsync.conf import hidden_columns
 from nsync.errors import ConfigError
 from nsync.fields import concrete_model
 from nsync.models import RecordedChange, RowOutcome, Run
+from nsync.record.checkpoint import last_position
 from nsync.record.journal import kept_rows, may_hold, text_of
 from nsync.recording import KeptRow
 
@@ -82,6 +83,14 @@ def undoers(run: Run, using: str) -> list[int]:
     in_force = (Run.Status.APPLIED, Run.Status.WITH_REJECTS)
     undos = Run._base_manager.using(using).filter(undoes=run.pk, status__in=in_force)
     return list(undos.order_by("pk").values_list("pk", flat=True))
+
+
+def stood_after(run: Run, using: str) -> str:
+    """Give the last row of an interrupted run that is committed, after which it can go on; "" if it cannot."""
+    if run.status in (Run.Status.RUNNING, Run.Status.UNDONE):
+        return ""
+    position = last_position(run.pk, using)
+    return "" if position is None else str(position["last"])
 
 
 def row_outcomes(run: Run, using: str, limit: int | None = None) -> Iterator[RowOutcome]:

@@ -22,6 +22,7 @@ STOPPED = "stopped by guard"  # it would have deleted or changed too much
 FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
 _VEILED = 'an error, whose text may hold values that NSYNC["REDACT"] hides; standard error has it'
+FINISHED = "finished before"  # the run that was to go on has nothing left to do
 
 
 class SourceReport(NamedTuple):
@@ -80,6 +81,8 @@ class Report:
     guard: str = ""  # which limit was exceeded
     withheld: bool = False  # snapshots took nothing away, because rows failed
     run: int | None = None  # its number in the history, if it has one
+    is_resumed: bool = False  # it went on with a run that was interrupted
+    can_resume: bool = False  # it ended early, after committed batches, and can go on after them
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:

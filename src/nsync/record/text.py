@@ -8,7 +8,7 @@ from typing import Final
 from nsync.changes import ERROR_CODES, REASON_CODES, WARNING_CODES, OutcomeKind
 from nsync.errors import Problem
 from nsync.record.details import ERROR, WARNING, Entry
-from nsync.record.report import APPLIED, DRY_RUN, ROLLED_BACK, STOPPED, WITH_REJECTS, Report, SourceReport
+from nsync.record.report import APPLIED, DRY_RUN, FINISHED, ROLLED_BACK, STOPPED, WITH_REJECTS, Report, SourceReport
 
 ROWS_SHOWN: Final = 50  # with -v 2; -v 3 shows all
 _EXAMPLES: Final = 3  # rows shown of each code
@@ -25,6 +25,9 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
         report: Of the run.
         rejects: Names of the files that hold its failed rows.
     """
+    if report.status == FINISHED:
+        yield headline(report)
+        return
     sections = [
         [headline(report), *_sources(report)],
         _outcomes(report),
@@ -46,6 +49,10 @@ def summary(report: Report, rejects: Sequence[str] = ()) -> Iterator[str]:
 
 def headline(report: Report) -> str:
     """Say what happened, in one line."""
+    return f"Run {report.run}, resumed: {_headline(report)}" if report.is_resumed else _headline(report)
+
+
+def _headline(report: Report) -> str:
     failed = f"{report.failed:,} of {_count(report.rows, 'row')} failed"
     if report.status == STOPPED:
         return f"Nothing was committed, a guard stopped the run: {plain(report.guard)}."
@@ -55,6 +62,8 @@ def headline(report: Report) -> str:
         if report.error:
             return f"Nothing was written (dry run), and the run would end early: {plain(report.error)}"
         return f"Nothing was written (dry run){f'; {failed}' if report.failed else ''}."
+    if report.status == FINISHED:
+        return f"Run {report.run} is finished already: there was nothing left to do."
     if report.status == ROLLED_BACK:
         return f"Nothing was committed: {failed}."
     if report.status == APPLIED:
@@ -260,6 +269,8 @@ def _next_steps(report: Report, rejects: Sequence[str]) -> Iterator[str]:
         yield "To commit the good rows and leave out the failed ones: --on-error skip."
     if failed and not rejects:
         yield "To get the failed rows as a file that can be fixed and synced again: --rejects FILE."
+    if report.can_resume:
+        yield f"To go on after {plain(report.last_committed)}: the same command with --resume {report.run}."
     if report.dry_run and not (failed or report.error or report.guard):
         yield "To write it, leave out --dry-run." if report.writes else "There is nothing to write."
 

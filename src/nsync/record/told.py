@@ -39,8 +39,8 @@ def runs_told(runs: Iterable[Run]) -> list[str]:
     return _table(rows, (0, 3))
 
 
-def run_told(run: Run, undoers: Sequence[int]) -> Iterator[str]:
-    """Tell all that the record of a run itself holds, line by line."""
+def run_told(run: Run, undoers: Sequence[int], stood_after: str = "") -> Iterator[str]:
+    """Tell all that the record of a run itself holds, line by line; and after which row it can go on, if it can."""
     yield f"Run {run.pk}: {run.status}{_undone_by(run, undoers)}"
     if run.undoes_id:
         yield f"It undoes run {run.undoes_id}."
@@ -51,6 +51,8 @@ def run_told(run: Run, undoers: Sequence[int]) -> Iterator[str]:
     if run.peak_memory:
         yield from _told({"memory": f"{run.peak_memory / 1e6:,.0f} MB at most"})
     yield from _told({"kept": _KEPT.get(run.recorded, run.recorded), "error": plain(run.error, _LONGEST_ERROR)})
+    if stood_after and not undoers:
+        yield from _told({"resume": f"--resume {run.pk} goes on after {stood_after}"})
     if run.sources:
         yield from ("", "Sources", *map(_source, run.sources))
     else:  # an undo; or a run that has not ended by itself

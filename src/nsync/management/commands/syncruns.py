@@ -21,6 +21,7 @@ from nsync.record.reading import (
     find_runs,
     pk_text,
     row_outcomes,
+    stood_after,
     undoers,
 )
 from nsync.record.told import change_told, counts_told, outcomes_told, run_told, runs_told
@@ -108,7 +109,7 @@ class Command(HistoryCommand):
             for part in json_parts(head, {"rows": outcomes, **shown}):
                 self.write(part)
         else:
-            self.say(run_told(run, undoers(run, using)))
+            self.say(run_told(run, undoers(run, using), stood_after(run, using)))
             self._say_outcomes(run, using, given["verbosity"])
             self.say(counts_told(run, counts))
             if shows_changes:

@@ -1,0 +1,221 @@
+"""Resuming: a run that commits each batch keeps where it stands, and goes on there. Part of the conductor."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+from nsync.actions import Place
+from nsync.errors import ConfigError
+from nsync.history import History, asked_for, insert_into
+from nsync.models import Run as RunRecord
+from nsync.opening import Input
+from nsync.options import SyncOptions
+from nsync.read.batches import row_batches
+from nsync.read.streams import content_name
+from nsync.record import checkpoint
+from nsync.record.checkpoint import Block, Where
+from nsync.record.reading import find_run
+from nsync.record.values import to_json
+from nsync.run import Run, Task
+
+# Options that may be others when a run goes on: none of them says what a row means.
+_FREE: Final = frozenset(
+    {"as_transaction", "batch_size", "create_external_system", "database", "max_errors", "on_error", "record", "wait"}
+    | {"allow_deletes", "max_changes", "max_deletes"}  # the guards have decided when it began
+)
+_LEDGER: Final = "ledger"
+_FORMAT: Final = 1  # of what is kept; another one, once a run can no longer go on from what this one has kept
+_DIGEST: Final = 12  # characters of a SHA-256 that tell files apart
+_FINISHED: Final = (RunRecord.Status.APPLIED, RunRecord.Status.WITH_REJECTS)
+
+
+def find_interrupted(inputs: Sequence[Input], options: SyncOptions, using: str) -> RunRecord | None:
+    """
+    Give the run that is to go on; None: a new one begins. Nothing is read for that.
+
+    Raises:
+        ConfigError: There is no such run, or it cannot go on, whatever the sources hold.
+    """
+    if options.resume is None:
+        return None
+    found = find_run(using, options.resume)
+    if found.undoes_id is not None:
+        raise ConfigError(f"run {found.pk} is an undo, of which nothing stays when it is interrupted: undo again")
+    undone = found.undone_by.using(using).filter(status__in=(*_FINISHED, RunRecord.Status.UNDONE))
+    if found.status == RunRecord.Status.UNDONE or undone.exists():
+        raise ConfigError(f"run {found.pk} was undone since, wholly or in part: sync without --resume")
+    if options.dry_run:
+        raise ConfigError("a dry run writes nothing and cannot go on with a run; leave out --dry-run or --resume")
+    for given in inputs:
+        if _is_stream(given):
+            what = f"{content_name(given.source)}: a stream is gone once it is read"
+            raise ConfigError(f"{what}, and cannot be resumed; save it to a file, and sync that")
+    return found
+
+
+class Resuming:
+    """
+    Keeps where a run stands, and lets it go on there if it was interrupted.
+
+    Args:
+        inputs: What is synced.
+        options: Of the run.
+        run: What keeps, or goes on.
+        history: Keeps the record of the run.
+        is_walked: Whether the policy applies the actions itself: then all is one transaction.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Input], options: SyncOptions, run: Run, history: History, *, is_walked: bool
+    ) -> None:
+        self._inputs = inputs
+        self._options = options
+        self._run = run
+        self._history = history
+        self._is_walked = is_walked
+        self._accounts = run.executor.accounts
+        self._started = time.monotonic()
+        self.seconds = 0.0  # that the run has taken before it was interrupted
+        if run.commits_batches and not is_walked:
+            run.keeper = self
+            self._accounts.waiting.keeps_news = True
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the run could go on if it were interrupted."""
+        return self._run.keeper is not None and not any(map(_is_stream, self._inputs))
+
+    def keep(self, where: Where, last: str) -> None:
+        """Keep what is new since the last call, and where the run stands now."""
+        assert self._history.run is not None  # who commits batches keeps a record
+        accounts, veil = self._accounts, self._history.veil
+        noted = [(source, first, text.decode("latin-1")) for source, first, text in accounts.ledger.news()]
+        ledger = [Block(_LEDGER, list(zip(*noted, strict=True)))] if noted else []
+        position = {
+            "format": _FORMAT,
+            "where": where,
+            "last": last,
+            "asked": [sorted(kind.value for kind in self._run.asked(task)) for task in self._run.tasks],
+            "figures": accounts.figures(),
+            "seconds": self.seconds + time.monotonic() - self._started,
+        }
+        blocks = chain(ledger, accounts.details.news(veil), accounts.waiting.news(veil))
+        checkpoint.keep(self._history.run.pk, insert_into(self._run.using), blocks, position)
+
+    def kept(self) -> None:
+        """Take note that it was committed."""
+        self._accounts.ledger.forget_news()
+        self._accounts.details.forget_news()
+        self._accounts.waiting.forget_news()
+
+    def check(self, found: RunRecord) -> None:
+        """
+        Check that the same rows are asked for in the same way.
+
+        Raises:
+            ConfigError: They are not, or nobody can tell.
+        """
+        name = f"run {found.pk}"
+        if found.policy != self._history.policy:
+            raise ConfigError(f"{name} had the policy {found.policy}, and this is {self._history.policy}: take that")
+        was = {key: value for key, value in found.options.items() if key not in _FREE}
+        now = {key: value for key, value in asked_for(self._options).items() if key not in _FREE}
+        if others := sorted(key for key in {*was, *now} if was.get(key) != now.get(key)):
+            told = "; ".join(f"{key} was {_value(was, key)} and is {_value(now, key)}" for key in others)
+            raise ConfigError(f"{name} was asked for with other options: {told}. Take the same")
+        commits_batches = found.options.get("as_transaction") is False and not self._is_walked
+        if not commits_batches and found.status not in _FINISHED:
+            message = "is one transaction, of which nothing stays if it is interrupted: sync without --resume"
+            raise ConfigError(f"{name} {message}")
+        if commits_batches and self._options.as_transaction:
+            raise ConfigError(f"{name} commits each batch: take --no-as-transaction, as it did")
+        self._check_sources(name, found.sources)
+
+    def _check_sources(self, name: str, sources: Sequence[Mapping[str, Any]]) -> None:
+        count = len(sources) - len(self._run.snapshots)
+        if count != len(self._run.tasks):
+            raise ConfigError(f"{name} had {count} sources, and here are {len(self._run.tasks)}: name the same")
+        for task, was in zip(self._run.tasks, sources, strict=False):  # the snapshots follow
+            now = {"system": task.system, "model": task.model._meta.label}
+            for key, value in now.items():
+                if was.get(key) != value:
+                    raise ConfigError(f"{task.source.name}: {name} had the {key} {was.get(key)}, and this is {value}")
+            digest, known = self._history.digest(task), was.get("sha256", "")
+            if not known:
+                raise ConfigError(f"{name} read {was.get('name')} from a stream, which cannot be resumed: sync it anew")
+            if digest != known:
+                raise ConfigError(
+                    f"{task.source.name} is not the file of {name} (SHA-256 {known[:_DIGEST]}… then, "
+                    f"{digest[:_DIGEST]}… now): only the same file can go on; sync without --resume"
+                )
+
+    def take_up(self) -> bool:
+        """
+        Let the run go on where it stood after its last committed batch; the caller has its locks.
+
+        Returns:
+            Whether there is anything left to do.
+
+        Raises:
+            ConfigError: As `find_interrupted` and `check` say: it may have ended, or been undone, meanwhile.
+
+        Queries: three for the run, one for its position, one for every fifty checkpoints, and three for its record.
+        """
+        found = find_interrupted(self._inputs, self._options, self._run.using)
+        assert found is not None  # resume is asked for
+        self.check(found)
+        position = checkpoint.last_position(found.pk, self._run.using)
+        if position is None and found.status in _FINISHED:
+            return False
+        if position is not None:
+            if position["format"] != _FORMAT:
+                raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
+            self._put_back(found.pk, position)
+        self._history.go_on(found)
+        return True
+
+    def _put_back(self, run: int, position: Mapping[str, Any]) -> None:
+        accounts = self._accounts
+        for block in checkpoint.kept_blocks(run, self._run.using):
+            if block.kind == _LEDGER:
+                for source, first, text in zip(*block.columns, strict=True):
+                    accounts.ledger.put_back(source, first, text.encode("latin-1"))
+            accounts.details.put_back(block)
+            accounts.waiting.put_back(block)
+        accounts.put_back(position["figures"])
+        for task in self._run.tasks:
+            self._give_rows(task)
+        self.kept()
+        self._run.go_on(Where(*position["where"]), position["last"], position["asked"])
+        self.seconds = position["seconds"]
+
+    def _give_rows(self, task: Task) -> None:
+        """Read again the rows that failed or wait: they were not kept, for the source has them."""
+        accounts = self._accounts
+        rejected, waiting = set(accounts.details.rejected(task.number)), set(accounts.waiting.ordinals(task.number))
+        wanted = bytearray(max(rejected | waiting, default=-1) + 1)
+        for ordinal in rejected | waiting:
+            wanted[ordinal] = 1
+        for batch in row_batches(task.source, self._options.batch_size, wanted) if wanted else ():
+            for ordinal, row in batch:
+                place = Place(task.number, ordinal, row.number)
+                if ordinal in rejected:
+                    accounts.details.reject(place, row)
+                if ordinal in waiting:
+                    accounts.waiting.give_row(place, row)
+
+
+def _is_stream(given: Input) -> bool:
+    """Whether another process cannot read a source again: standard input, a pipe, an open file."""
+    source = given.source
+    if not isinstance(source, str | os.PathLike) or source == "-":
+        return True
+    return os.path.exists(source) and not os.path.isfile(source)
+
+
+def _value(options: Mapping[str, Any], key: str) -> str:
+    return to_json(options[key]) if key in options else "not given"
