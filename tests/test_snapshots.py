@@ -222,6 +222,16 @@ def test_release_removes_the_mappings_alone(sync_text: Sync, engine: str) -> Non
     assert (names(), keys(), taken(report)) == (["Ann", "Bob", "Cy"], ["k1"], {"released": 2})
 
 
+@pytest.mark.parametrize("engine", ["auto", "columns", "bulk", "objects"])
+def test_release_removes_no_object_that_columns_could_delete(sync_text: Sync, engine: str) -> None:
+    how: dict[str, Any] = {"action_flags": "cu*", "match_on": "code", "engine": engine}
+    rows = [f"k{number},{number}\n" for number in range(40)]
+    sync_text("external_key,code\n" + "".join(rows), Parcel, **how)
+    text = "external_key,code\n" + "".join(rows[:35])
+    report = sync_text(text, Parcel, **how, snapshot=True, snapshot_action="release")
+    assert (Parcel.objects.count(), len(keys()), taken(report)) == (40, 35, {"released": 5})
+
+
 def test_set_writes_a_field_once_and_leaves_object_and_mapping(sync_text: Sync, engine: str) -> None:
     sync_text(ALL, **AS_UPSERT)
     how = {**SNAPSHOT, "snapshot_action": "set:active=no", "engine": engine}

@@ -70,12 +70,15 @@ def open_snapshots(tasks: Sequence[Task], systems: Collection[str], options: Syn
 def choose_snapshot_engine(task: Task, options: SyncOptions, phases: Sequence[Phase] | None) -> Engine:
     """Give the engine of a snapshot: that of its sources, as far as keys alone can be written so."""
     layout = task.decoder.layout
+    # Its rows read as those of a delete, which whole columns would do (rule A6): to release is for rows alone.
+    is_release = options.snapshot_action == "release"
     try:
-        return choose_engine(layout, options, phases)
+        engine = choose_engine(layout, options, phases)
     except ConfigError:
         if options.engine != "columns":
             raise
-        return choose_engine(layout, replace(options, engine="bulk"), phases)
+        engine = choose_engine(layout, replace(options, engine="bulk"), phases)
+    return engine._replace(name="bulk", writes_columns=False) if is_release and engine.writes_columns else engine
 
 
 def _decoder(model: type[Model], system: str, systems: Collection[str], options: SyncOptions) -> Decoder:
