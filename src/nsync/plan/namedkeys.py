@@ -56,7 +56,8 @@ class NamedKeys:
         if can_copy(self._connection):
             copy_in(self._connection, f"COPY {self._named} (k) FROM STDIN", [_copied(keys)])
             return
-        ignoring = "INSERT OR IGNORE" if self._connection.vendor == "sqlite" else "INSERT IGNORE"
+        # Of PostgreSQL, the table has no key (see `make`).
+        ignoring = {"sqlite": "INSERT OR IGNORE", "postgresql": "INSERT"}.get(self._connection.vendor, "INSERT IGNORE")
         with self._connection.cursor() as cursor:
             for start in range(0, len(keys), _AT_ONCE):
                 rows = [(key,) for key in keys[start : start + _AT_ONCE]]
