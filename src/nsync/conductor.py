@@ -17,13 +17,12 @@ from django.db.models import Model
 from nsync.accounts import Stop
 from nsync.actions import Action
 from nsync.apply.refusals import lock_cure
-from nsync.changes import ChangeKind
 from nsync.engines import Engine, choose_engine
-from nsync.errors import ConfigError, NsyncError
+from nsync.errors import ConfigError, NsyncError, SourceError
 from nsync.executor import Executor
 from nsync.expiring import expire
 from nsync.guards import Guards
-from nsync.history import History, told_by
+from nsync.history import History, new_system, told_by
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
 from nsync.models import ExternalSystem
@@ -32,7 +31,6 @@ from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
-from nsync.recording import WrittenRows
 from nsync.reporting import report_of
 from nsync.run import Aborted, Progress, Run, Task
 from nsync.settling import settle
@@ -181,9 +179,9 @@ class _Conductor:
             with self._locked(inside=False):
                 if self.guards.is_needed and not self._is_one_transaction:
                     self._rehearse()
-                return self._end(False) if self.stopped_by else self._conduct()
+                return self._end(False) if self.stopped_by or self.error else self._conduct()
         except Locked as error:
-            self._abandon(error, str(error))
+            self._abandon(error)
             raise
 
     def _conduct(self) -> Report:
@@ -193,6 +191,8 @@ class _Conductor:
                 if connections[self.using].in_atomic_block:
                     transaction.on_commit(self._note_commit, using=self.using)
                 self._run_to_the_end()
+                if self._is_one_transaction:  # else the rehearsal has decided
+                    self._judge()
                 if self._must_roll_back() or self.stopped_by:
                     raise Aborted
                 self.history.finish(self._report(True))
@@ -208,18 +208,18 @@ class _Conductor:
         except (KeyboardInterrupt, SystemExit) as error:
             if self.run.last_committed:
                 error.add_note(f"the last row committed is {self.run.last_committed}")
-            self._abandon(error, "interrupted")
+            self._abandon(error)
             raise
         except Exception as error:
             if not self._was_committed:
-                self._abandon(error, f"{type(error).__name__}: {error}")
+                self._abandon(error)
                 raise
             is_committed = True
             self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
         return self._end(is_committed)
 
     def _run_to_the_end(self) -> None:
-        """Do all that is asked for, and let the guards decide."""
+        """Do all that is asked for."""
         if self.snapshots:
             from nsync.snapshots import check_filled  # most runs have none
 
@@ -229,6 +229,9 @@ class _Conductor:
         self._create_systems()
         self._execute()
         self.run.close_accounts()
+
+    def _judge(self) -> None:
+        """Let the guards decide."""
         if self.counted is not None:
             self.stopped_by = self.guards.verdict(self.counted, self.executor.accounts.ledger)
 
@@ -236,24 +239,34 @@ class _Conductor:
         """
         Run without leaving anything, so that the guards decide before the first batch is committed.
 
-        What ends the rehearsal early will end the run, too, which tells of it.
+        What ends it early ends the run, too; if it is a source or a row, after the batches before it, which count.
         """
         self._prepare(replace(self.options, dry_run=True))
-        with suppress(Aborted, Stop, NsyncError, DatabaseError), self._transaction():
-            self._run_to_the_end()
-            raise Aborted
+        try:
+            with suppress(Aborted, Stop, SourceError), self._transaction():
+                self._run_to_the_end()
+                raise Aborted
+            self.error = ""
+            self._judge()
+        except NsyncError as error:
+            self.error = str(error)
+        except DatabaseError as error:
+            self.error = database_error(error)
+        except BaseException as error:
+            self._abandon(error)
+            raise
         ContentType.objects.clear_cache()  # types first seen here are gone with the transaction
-        self.error = ""
-        if not self.stopped_by:
+        if not (self.stopped_by or self.error):
             self._prepare(self.options)
 
     @property
     def _is_one_transaction(self) -> bool:
         return self.doing.dry_run or self.doing.as_transaction or self._is_walked
 
-    def _abandon(self, error: BaseException, why: str) -> None:
+    def _abandon(self, error: BaseException) -> None:
         """Let the history say why there is no report, and whoever hears of the error where to look."""
-        self.history.abandon(why)
+        why = str(error) if isinstance(error, Locked) else f"{type(error).__name__}: {error}"
+        self.history.abandon(why if isinstance(error, Exception) else "interrupted")
         if self.history.run is not None:
             error.add_note(told_by(self.history.run))
 
@@ -291,7 +304,7 @@ class _Conductor:
                 systems.bulk_create([ExternalSystem(name=name, description=name)])  # no save(), no signal (rule O4)
             system, is_new = systems.get_or_create(name=name, defaults={"description": name})
             if is_new and self.executor.recorder is not None:
-                self.executor.recorder.take([_new_system(system)])
+                self.executor.recorder.take([new_system(system)])
             if system.name != name:  # MariaDB and MySQL fold case in a unique column
                 raise ConfigError(f"this database takes {name!r} and the external system {system.name!r} for one name")
 
@@ -375,12 +388,6 @@ class _Conductor:
         if self.stopped_by and not self._must_roll_back():
             return status.STOPPED
         return status.FAILED if self.error else status.ROLLED_BACK
-
-
-def _new_system(system: ExternalSystem) -> WrittenRows:
-    names = tuple(field.attname for field in system._meta.concrete_fields)
-    values = [[getattr(system, name)] for name in names]
-    return WrittenRows(ChangeKind.INSERT, ExternalSystem, names, [system.pk], (), values, -1, [0])
 
 
 def _dotted(policy: Policy) -> str:

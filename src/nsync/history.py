@@ -16,10 +16,11 @@ from django.db.models import Model
 from django.utils import timezone
 
 from nsync.apply.inserting import insert_by_columns, insert_row
+from nsync.changes import ChangeKind
 from nsync.conf import hidden_columns, settings
 from nsync.errors import SourceError
 from nsync.fields import concrete_model, field_of
-from nsync.models import RowOutcome
+from nsync.models import ExternalSystem, RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.options import SyncOptions
 from nsync.record.details import veiled
@@ -266,3 +267,10 @@ def _peak_memory() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def new_system(system: ExternalSystem) -> WrittenRows:
+    """Give the record of an external system that was created for a run."""
+    names = tuple(field.attname for field in system._meta.concrete_fields)
+    values = [[getattr(system, name)] for name in names]
+    return WrittenRows(ChangeKind.INSERT, ExternalSystem, names, [system.pk], (), values, -1, [0])
