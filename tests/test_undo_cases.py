@@ -96,6 +96,16 @@ def test_an_undo_that_is_undone_leaves_what_the_run_left() -> None:
     assert RunRecord.objects.get(pk=first.undo).status == "undone"
 
 
+@pytest.mark.parametrize("count", [3, MANY])
+def test_the_undo_of_a_first_load_can_be_undone(count: int) -> None:
+    """It made the system too, to which the keys refer."""
+    number = run(people(range(count)))
+    after = tables()
+    report = undo(int(undo(number).undo or 0))
+    assert not report.left
+    assert not differences(after, tables())
+
+
 def test_references_and_keys_of_other_systems_return_with_a_deleted_object() -> None:
     """A5, A8: what a cascade took along, emptied and unmapped."""
     company = Company.objects.create(name="Wayne")

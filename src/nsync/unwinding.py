@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from nsync.apply.images import has_table
 from nsync.apply.mappings import mappings_of
@@ -70,11 +70,16 @@ class Unwinding:
         self._total = sum(self._changes.values_list("count", flat=True)) if progress else 0
 
     def run(self) -> None:
-        """Objects first: what becomes of their keys depends on whether they stay. Systems last: keys refer to them."""
-        own = (_MAPPING, _SYSTEM)
-        self._run(self._changes.exclude(model__in=own))
+        """
+        Objects before their keys: what becomes of those depends on whether they stay.
+
+        Keys refer to systems: what is gone of these comes back first, and what was created goes last.
+        """
+        systems, gone = self._changes.filter(model=_SYSTEM), Q(kind=ChangeKind.DELETE.value)
+        self._run(systems.filter(gone))
+        self._run(self._changes.exclude(model__in=(_MAPPING, _SYSTEM)))
         self._run(self._changes.filter(model=_MAPPING))
-        self._run(self._changes.filter(model=_SYSTEM))
+        self._run(systems.exclude(gone))
 
     def _run(self, changes: Any) -> None:
         for rows in self._groups(changes):
