@@ -206,6 +206,30 @@ def test_what_goes_with_another_object_is_not_asked_for_twice(sync_text: Sync, e
     assert report.exit_code == 0
 
 
+@pytest.mark.parametrize("as_transaction", [True, False])
+def test_what_would_take_along_an_object_that_the_file_names_stays(
+    sync_text: Sync, engine: str, as_transaction: bool
+) -> None:
+    """Node 1 is not named, but 2, which hangs on it, is; 4 goes with 3."""
+    tree = "external_key,code,name,parent=>code\nn0,0,root,\nn1,1,a,0\nn2,2,b,1\nn3,3,c,0\nn4,4,d,3\n"
+    sync_text(tree, Node, action_flags="cu*", match_on="code")
+    how: dict[str, Any] = {"action_flags": "cu*", "match_on": "code", "engine": engine, "snapshot": True}
+    report = sync_text("external_key,code\nn0,0\nn2,2\n", Node, **how, as_transaction=as_transaction)
+    assert sorted(Node.objects.values_list("code", flat=True)) == ["0", "1", "2"]
+    assert (keys(), report.warnings) == (["n0", "n2"], {"held-by": 1})
+    assert taken(report)["released"] == 1
+
+
+def test_what_would_take_along_an_object_that_another_snapshot_names_stays(sync_texts: Sync, engine: str) -> None:
+    people = PEOPLE + "k1,1,Ann\nk2,2,Bob\nk3,3,Cy\n"
+    houses = "external_key,address,owner=>external_key\nh2,A,k2\nh3,B,k3\n"
+    sync_texts(("HR", Person, people), ("HR", House, houses), action_flags="cu*")
+    left = ("HR", Person, SOME), ("HR", House, "external_key,address\nh2,A\n")
+    report = sync_texts(*left, action_flags="cu*", snapshot=True, engine=engine)
+    assert (names(), list(House.objects.values_list("address", flat=True))) == (["Ann", "Bob"], ["A"])
+    assert (keys(), report.warnings) == (["h2", "k1"], {"held-by": 1})
+
+
 @pytest.mark.parametrize("spelling", ["K1", "k1 ", "kä", "k'1", 'k"1', "k\\1", "k%s", "\u00a0k1\u3000x"])
 def test_keys_are_compared_exactly(sync_text: Sync, spelling: str) -> None:
     """Rule I1: case, accents and signs count on every database; surrounding blanks do not."""

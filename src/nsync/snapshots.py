@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
 
 from nsync.accounts import Accounts
 from nsync.actions import Action, Kind, Place
-from nsync.changes import OutcomeKind
+from nsync.changes import KeyMapping, OutcomeKind
 from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import KEY_LENGTH, Decoder
 from nsync.engines import Engine, choose_engine
-from nsync.errors import ConfigError, RowError, SourceError
+from nsync.errors import ConfigError, Problem, RowError, SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.identities import Identities
 from nsync.options import SyncOptions
@@ -165,6 +166,11 @@ class _Unnamed:
         assert self._keys is not None  # compared() comes first
         return (Row(0, _HEADER, (key,)) for key in self._keys.unnamed())
 
+    def named(self, keys: Sequence[str]) -> set[str]:
+        """Give those of some keys that the sources name."""
+        assert self._keys is not None  # as above
+        return self._keys.named(keys)
+
     def blocks(self) -> Iterator[Block]:
         """It has none."""
         raise Unfit
@@ -203,12 +209,23 @@ class _TakenAway(RowStep):
         place: Of the key among those not named.
         row: It.
         actions: What is asked for.
+        named: Gives one of some mappings that a snapshot of the run names, if there is one.
         is_last: Whether what Django refuses to delete will not be tried again, but released.
     """
 
-    def __init__(self, accounts: Accounts, place: Place, row: Row, actions: Sequence[Action], *, is_last: bool) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        place: Place,
+        row: Row,
+        actions: Sequence[Action],
+        named: Callable[[Sequence[KeyMapping]], KeyMapping | None],
+        *,
+        is_last: bool,
+    ) -> None:
         super().__init__(accounts, place, row, actions)
         self.is_put_off = False
+        self._named = named
         self._is_last = is_last
 
     def plan(self, state: State) -> Plan:
@@ -222,6 +239,10 @@ class _TakenAway(RowStep):
         options = self.accounts.options
         if options.snapshot_action == "release":
             return plan_release(self.actions[0], state, options)
+        if options.snapshot_action == "delete" and (holder := self._holder(state)) is not None:
+            name = holder.model._meta.verbose_name
+            message = f"kept: the snapshot of {holder.system} names {name} {holder.key!r}, which would go along"
+            return plan_release(self.actions[0], state, options, Problem("held-by", message, value=self.actions[0].key))
         try:
             return super().plan(state)
         except RowError as error:
@@ -229,6 +250,15 @@ class _TakenAway(RowStep):
                 raise
             warning = error.problems[0]._replace(value=self.actions[0].key)
             return plan_release(self.actions[0], state, options, warning)
+
+    def _holder(self, state: State) -> KeyMapping | None:
+        """Give the key, named by a snapshot, of another object that would go along."""
+        action = self.actions[0]
+        mapping = state.linked(action.system, concrete_model(action.model), action.key)
+        if mapping is None or mapping.target is None:
+            return None
+        others = [other for other in state.cascade_of(mapping.target).mappings if other.target != mapping.target]
+        return self._named(others) if others else None
 
     def failed(self, error: RowError) -> None:
         """Put off what is protected: it may go when others have gone. Keep account of what cannot be helped."""
@@ -309,4 +339,14 @@ def _run_batch(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | No
 
 def _step(run: Run, task: Task, ordinal: int, row: Row, *, is_last: bool) -> _TakenAway:
     place = Place(task.number, ordinal, row.number)
-    return _TakenAway(run.executor.accounts, place, row, task.decoder.decode(row, place), is_last=is_last)
+    actions = task.decoder.decode(row, place)
+    return _TakenAway(run.executor.accounts, place, row, actions, partial(_named, run.snapshots), is_last=is_last)
+
+
+def _named(tasks: Sequence[Task], mappings: Sequence[KeyMapping]) -> KeyMapping | None:
+    for task in tasks:
+        owner = task.system, concrete_model(task.model)
+        keys = {mapping.key: mapping for mapping in mappings if (mapping.system, mapping.model) == owner}
+        for key in _unnamed(task).named(list(keys)) if keys else ():
+            return keys[key]
+    return None

@@ -12,6 +12,7 @@ from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 
 _AT_ONCE = 5_000  # rows that are sent, or asked for, together
+_ASKED = 500  # keys that are asked about together
 
 
 class NamedKeys:
@@ -25,7 +26,8 @@ class NamedKeys:
         number: Tells the tables of several snapshots apart.
 
     Queries: two to make the tables, one or two to drop each; one for the keys, or, where there is no COPY, one for each
-    five thousand; one or two to compare; one for each five thousand keys that are not named.
+    five thousand; one or two to compare; one for each five thousand keys that are not named; one for each five hundred
+    that are asked about.
     """
 
     def __init__(self, identities: Identities, number: int) -> None:
@@ -33,6 +35,7 @@ class NamedKeys:
         self._connection: Any = connections[identities.using]
         self._named = f"nsync_named_{number}"
         self._unnamed = f"nsync_unnamed_{number}"
+        self._has_index = self._connection.vendor != "postgresql"
 
     def make(self) -> None:
         """Make the tables."""
@@ -91,6 +94,20 @@ class NamedKeys:
             if len(rows) < _AT_ONCE:
                 return
             last = rows[-1][0]
+
+    def named(self, keys: Sequence[str]) -> set[str]:
+        """Give those of some keys that are named."""
+        if not self._has_index:
+            self._execute(f"CREATE INDEX ON {self._named} (k)")
+            self._has_index = True
+        found: set[str] = set()
+        for start in range(0, len(keys), _ASKED):
+            part = keys[start : start + _ASKED]
+            with self._connection.cursor() as cursor:
+                marks = ", ".join(["%s"] * len(part))
+                cursor.execute(f"SELECT k FROM {self._named} WHERE k IN ({marks})", part)
+                found.update(key for (key,) in cursor.fetchall())
+        return found
 
     def _execute(self, sql: str, params: Iterable[object] = ()) -> None:
         with self._connection.cursor() as cursor:
