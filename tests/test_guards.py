@@ -309,6 +309,9 @@ def test_what_comes_before_the_row_that_ends_a_run_of_batches_counts(
     report = sync(path, Parcel, system="HR", options=options)
     assert "deletes in all are more than --max-deletes 300" in report.guard
     assert (report.committed, Parcel.objects.count()) == (False, 20_000)
+    # Rule T7: 1 before 4. Only a row that is skipped is no error that ends the run.
+    assert report.exit_code == (4 if on_error == "skip" and "zz" in end else 1)
+    assert bool(report.error) == ("zz" not in end or on_error == "stop")
 
 
 @pytest.mark.usefixtures("ten")

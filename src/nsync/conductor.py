@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -231,7 +231,6 @@ class _Conductor:
         self.run.close_accounts()
 
     def _judge(self) -> None:
-        """Let the guards decide."""
         if self.counted is not None:
             self.stopped_by = self.guards.verdict(self.counted, self.executor.accounts.ledger)
 
@@ -243,11 +242,12 @@ class _Conductor:
         """
         self._prepare(replace(self.options, dry_run=True))
         try:
-            with suppress(Aborted, Stop, SourceError), self._transaction():
+            with self._transaction():
                 self._run_to_the_end()
                 raise Aborted
-            self.error = ""
+        except (Aborted, Stop, SourceError) as error:
             self._judge()
+            self.error = (self.error or str(error)) if self.stopped_by else ""
         except NsyncError as error:
             self.error = str(error)
         except DatabaseError as error:
@@ -385,7 +385,7 @@ class _Conductor:
             return status.DRY_RUN
         if is_committed:
             return status.WITH_REJECTS if self.executor.accounts.failed or self.error else status.APPLIED
-        if self.stopped_by and not self._must_roll_back():
+        if self.stopped_by and not (self.error or self._must_roll_back()):
             return status.STOPPED
         return status.FAILED if self.error else status.ROLLED_BACK
 
