@@ -240,6 +240,15 @@ def test_keys_are_compared_exactly(sync_text: Sync, spelling: str) -> None:
     assert keys() == [spelling.strip()]
 
 
+@pytest.mark.parametrize("action", ["delete", "release", "set:active=no"])
+def test_a_mapping_without_a_key_is_left(sync_text: Sync, engine: str, action: str) -> None:
+    """No row could name it: somebody has made it by hand."""
+    sync_text(ALL, **AS_UPSERT)
+    ExternalKeyMapping.objects.filter(external_key="k2").update(external_key="")
+    report = sync_text(SOME, **SNAPSHOT, engine=engine, snapshot_action=action)
+    assert (report.exit_code, sum(taken(report).values()), "" in keys()) == (0, 1, True)
+
+
 def test_release_removes_the_mappings_alone(sync_text: Sync, engine: str) -> None:
     sync_text(ALL, **AS_UPSERT)
     report = sync_text(SOME, **SNAPSHOT, snapshot_action="release", engine=engine)

@@ -186,14 +186,10 @@ class _Unnamed:
 def _keys_in(batch: RowBatch, task: Task) -> list[str]:
     """Give the keys that rows name, whatever else is wrong with them."""
     layout = task.decoder.layout
-    position, width = layout.key, layout.width
+    position = layout.key
     assert position is not None  # open_snapshots() has asked
-    if position >= width:  # --set
-        cells: Sequence[object] = layout.constants[position - width :][:1]
-    elif (columns := batch.columns()) is not None:
-        cells = columns[position]
-    else:
-        cells = [row.values[position] for _, row in batch]
+    columns = batch.columns()
+    cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]
     marker = layout.options.null_marker
     texts = (str(cell).strip() for cell in cells if cell is not MISSING and cell is not None and cell != marker)
     # What no mapping can hold is no key of one (rule M1).

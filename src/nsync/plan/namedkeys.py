@@ -67,7 +67,11 @@ class NamedKeys:
                 cursor.executemany(f"{ignoring} INTO {self._named} (k) VALUES (%s)", rows)
 
     def compare(self, system: str, model: Any) -> None:
-        """Find the mappings of a system and a concrete model that are not named, once for all."""
+        """
+        Find the mappings of a system and a concrete model that are not named, once for all.
+
+        Without those whose key is empty: no row could name them.
+        """
         numbers = self._identities.system(system), self._identities.known_content_type(model)
         if not all(numbers):
             return
@@ -76,7 +80,7 @@ class NamedKeys:
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._execute(
             f"INSERT INTO {self._unnamed} (k) SELECT m.external_key FROM {mappings} m "
-            "WHERE m.external_system_id = %s AND m.content_type_id = %s "
+            "WHERE m.external_system_id = %s AND m.content_type_id = %s AND m.external_key <> '' "
             f"AND NOT EXISTS (SELECT 1 FROM {self._named} named WHERE named.k = m.external_key) "
             "ORDER BY m.external_key",
             numbers,
