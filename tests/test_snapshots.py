@@ -326,6 +326,21 @@ def test_a_policy_that_walks_its_actions_takes_away_too(sync_text: Sync) -> None
     assert (names(), taken(report)) == (["Ann"], {"deleted": 2})
 
 
+@pytest.mark.parametrize("bad", [",2,Bob\n", "k2,2,Bob,more\n"])
+def test_rows_that_a_policy_leaves_unread_are_looked_at(sync_text: Sync, bad: str) -> None:
+    """It ends after the first action; the last row has no key, or a cell too many."""
+
+    class Lazy(OldPolicy):
+        def execute(self) -> None:
+            next(iter(self.actions)).execute()
+
+    sync_text(ALL, **AS_UPSERT)
+    report = sync_text(SOME + bad, policy=Lazy, **SNAPSHOT)
+    assert (report.exit_code, report.failed, report.rows, names()) == (1, 1, 2, ["Ann", "Bob", "Cy"])
+    report = sync_text(SOME + "k3,3,Cy\n", policy=Lazy, **SNAPSHOT)
+    assert (report.reasons, names()) == ({"not-executed": 1}, ["Ann", "Cy"])
+
+
 @pytest.fixture
 def deleted() -> Iterator[list[str]]:
     """Hear of deleted people: then each is deleted by itself."""

@@ -120,6 +120,8 @@ class Run:
 
     def take_away(self) -> None:
         """Take away what snapshots do not name, unless rows failed: those may be what it misses."""
+        if self.snapshots and not self.phases:  # a policy that walks may have left rows unread, which may be wrong, too
+            deque(self.walk(), maxlen=0)
         is_despite = self.options.on_error == "skip" and self.options.snapshot_despite_errors
         self.is_withheld = bool(self.snapshots and self.executor.accounts.failed) and not is_despite
         if self.snapshots and not self.is_withheld:
