@@ -26,8 +26,8 @@ class NamedKeys:
         number: Tells the tables of several snapshots apart.
 
     Queries: two to make the tables, one or two to drop each; one for the keys, or, where there is no COPY, one for each
-    five thousand; one or two to compare; one for each five thousand keys that are not named; one for each five hundred
-    that are asked about.
+    five thousand; one to three to compare; one for each five thousand keys that are not named; one for each five
+    hundred that are asked about.
     """
 
     def __init__(self, identities: Identities, number: int) -> None:
@@ -35,13 +35,12 @@ class NamedKeys:
         self._connection: Any = connections[identities.using]
         self._named = f"nsync_named_{number}"
         self._unnamed = f"nsync_unnamed_{number}"
-        self._has_index = self._connection.vendor != "postgresql"
 
     def make(self) -> None:
         """Make the tables."""
         text, counter = _types(self._connection)
         self.drop()
-        unique = "" if self._connection.vendor == "postgresql" else " PRIMARY KEY"  # it would rather hash than look up
+        unique = "" if self._connection.vendor == "postgresql" else " PRIMARY KEY"  # COPY knows no IGNORE
         self._execute(f"CREATE TEMPORARY TABLE {self._named} (k {text} NOT NULL{unique})")
         self._execute(f"CREATE TEMPORARY TABLE {self._unnamed} (n {counter}, k {text} NOT NULL)")
 
@@ -76,6 +75,8 @@ class NamedKeys:
         if not all(numbers):
             return
         if self._connection.vendor == "postgresql":
+            # It would rather hash; but where it takes the mappings for few, it would read all names for each of them.
+            self._execute(f"CREATE INDEX ON {self._named} (k)")
             self._execute(f"ANALYZE {self._named}")  # a new table is taken for a small one
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._execute(
@@ -101,9 +102,6 @@ class NamedKeys:
 
     def named(self, keys: Sequence[str]) -> set[str]:
         """Give those of some keys that are named."""
-        if not self._has_index:
-            self._execute(f"CREATE INDEX ON {self._named} (k)")
-            self._has_index = True
         found: set[str] = set()
         for start in range(0, len(keys), _ASKED):
             part = keys[start : start + _ASKED]
