@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,18 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.db.models.signals import post_save
 from django.test import override_settings
 
+from nsync import sync
 from nsync.errors import ConfigError
 from nsync.models import ExternalKeyMapping, RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.options import SyncOptions
 from nsync.record.report import Report
+from nsync.signals import batch_applied
+from tests.old_policies import OldPolicy
 from tests.testapp.models import Company, House, Membership, Parcel, Person, Room, Signalled, Tag
 
 pytestmark = pytest.mark.django_db
@@ -197,8 +203,9 @@ def test_a_batch_that_would_be_rolled_back_does_not_count(sync_text: Sync) -> No
     """The second batch has a bad row, where the run ends; the first has two deletes."""
     text = HEAD + people(3, "d") + "k4,cu*,4," + "x" * 60 + "\n"
     how = {"as_transaction": False, "batch_size": 2, "match_on": "employee_id"}
-    assert sync_text(text, **how, max_deletes="1").exit_code == 4
-    assert sync_text(text, **how, max_deletes="1", dry_run=True).exit_code == 4
+    stopped = sync_text(text, **how, max_deletes="1")
+    assert (stopped.exit_code, stopped.committed, Person.objects.count()) == (1, False, 11)  # rule T7: 1 before 4
+    assert sync_text(text, **how, max_deletes="1", dry_run=True).exit_code == 1
     assert sync_text(text, **how, max_deletes="2", dry_run=True).exit_code == 3
     report = sync_text(text, **how, max_deletes="2", max_changes="2")
     assert (report.exit_code, Person.objects.count()) == (3, 9)
@@ -206,8 +213,6 @@ def test_a_batch_that_would_be_rolled_back_does_not_count(sync_text: Sync) -> No
 
 @pytest.mark.usefixtures("ten")
 def test_a_rehearsal_calls_no_code_of_the_project(sync_text: Sync) -> None:
-    from django.db.models.signals import post_save
-
     heard: list[str] = []
 
     def listen(instance: Any, **_: Any) -> None:
@@ -301,3 +306,100 @@ def test_a_limit_that_is_none_is_refused(limit: str) -> None:
     with pytest.raises(CommandError, match="a share such as 20%") as error:
         call_command("syncfile", "HR", "testapp", "Person", "-", max_changes=limit)
     assert error.value.returncode == 2
+
+
+@pytest.mark.parametrize("end", ["k41,zz\n", "k41,\udcff\n"])
+@pytest.mark.parametrize("on_error", ["rollback", "stop", "skip"])
+def test_what_comes_before_the_row_that_ends_a_run_of_batches_counts(
+    sync_text: Sync, tmp_path: Path, end: str, on_error: str
+) -> None:
+    """A row with a bad flag, a byte that cannot be read: batches before it would be committed."""
+    sync_text(parcels(20_000), Parcel, **UPSERT)
+    path = tmp_path / "parcels.csv"
+    rows = "".join(f"k{number},d\n" for number in range(20_000))
+    path.write_bytes(f"external_key,action_flags\n{rows}{end}".encode(errors="surrogateescape"))
+    options = SyncOptions(max_deletes="300", as_transaction=False, on_error=on_error)
+    report = sync(path, Parcel, system="HR", options=options)
+    assert "deletes in all are more than --max-deletes 300" in report.guard
+    assert (report.committed, Parcel.objects.count()) == (False, 20_000)
+    # Rule T7: 1 before 4. Only a row that is skipped is no error that ends the run.
+    assert report.exit_code == (4 if on_error == "skip" and "zz" in end else 1)
+    assert bool(report.error) == ("zz" not in end or on_error == "stop")
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize("as_transaction", [True, False])
+def test_a_policy_that_walks_its_actions_is_guarded(sync_text: Sync, as_transaction: bool) -> None:
+    text = HEAD + people(3, "d")
+    how = {**BY_ID, "max_deletes": "2", "as_transaction": as_transaction}
+    assert (sync_text(text, policy=OldPolicy, **how).exit_code, Person.objects.count()) == (4, 11)
+
+
+@pytest.mark.usefixtures("ten")
+def test_what_a_rehearsal_could_not_foresee_is_not_said_to_have_been_stopped() -> None:
+    """A receiver gives the second person a house, so that more goes with her; her batch is committed all the same."""
+
+    def listen(instance: Person, **_: Any) -> None:
+        if instance.employee_id == "1":
+            House.objects.create(address="A", owner=Person.objects.get(employee_id="2"))
+
+    text = HEAD + people(1, name="Zoe") + people(1, "d", first=2)
+    post_save.connect(listen, sender=Person)
+    try:
+        options = SyncOptions(**BY_ID, as_transaction=False, batch_size=1, max_deletes="1")
+        report = sync(io.StringIO(text), Person, system="HR", options=options)
+    finally:
+        post_save.disconnect(listen, sender=Person)
+    assert (report.status, report.guard, report.exit_code) == ("applied", "", 0)
+    assert not House.objects.exists()
+
+
+@pytest.mark.usefixtures("ten")
+def test_the_history_tells_of_a_rehearsal_that_was_interrupted(sync_text: Sync) -> None:
+    def interrupt(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    batch_applied.connect(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sync_text(HEAD + people(3, "d"), **BY_ID, as_transaction=False, max_deletes="3")
+    finally:
+        batch_applied.disconnect(interrupt)
+    run = RunRecord.objects.latest("pk")
+    assert (run.status, run.error, Person.objects.count()) == ("failed", "interrupted", 11)
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_database_that_gives_up_during_a_rehearsal_ends_the_run(sync_text: Sync) -> None:
+    """Nobody has counted what the run would do, so that it must not go on."""
+    heard: list[int] = []
+
+    def fail(**_: Any) -> None:
+        heard.append(1)
+        if len(heard) == 1:
+            raise OperationalError("gone away")
+
+    batch_applied.connect(fail)
+    try:
+        report = sync_text(HEAD + people(3, "d"), **BY_ID, as_transaction=False, max_deletes="2")
+    finally:
+        batch_applied.disconnect(fail)
+    assert (report.exit_code, report.status, Person.objects.count()) == (1, "failed", 11)
+    assert "gone away" in report.error
+
+
+@pytest.mark.parametrize("model", ["Contractor", "Employee"])
+def test_an_object_of_several_tables_or_of_a_proxy_counts_once(sync_text: Sync, model: str) -> None:
+    """An employee is a row of its own and one of Person; a contractor is a person by another name."""
+    text = HEAD + people(3)
+    target = f"testapp.{model}"
+    if model == "Employee":
+        text = text.replace("employee_id", "staff_number")
+    how = {"match_on": "staff_number" if model == "Employee" else "employee_id"}
+    sync_text(text, target, **how)
+    gone = "external_key,action_flags\nk1,d\nk2,d*\n"
+    for limit in ({"max_deletes": "1"}, {"max_changes": "1"}):
+        assert sync_text(gone, target, **limit).guard.startswith("2 ")
+    for limit in ({"max_deletes": "50%"}, {"max_changes": "50%"}):
+        assert " of 3 objects" in sync_text(gone, target, **limit).guard
+    assert sync_text(gone, target, max_deletes="2", max_changes="2").exit_code == 0

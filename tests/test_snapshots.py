@@ -206,6 +206,30 @@ def test_what_goes_with_another_object_is_not_asked_for_twice(sync_text: Sync, e
     assert report.exit_code == 0
 
 
+@pytest.mark.parametrize("as_transaction", [True, False])
+def test_what_would_take_along_an_object_that_the_file_names_stays(
+    sync_text: Sync, engine: str, as_transaction: bool
+) -> None:
+    """Node 1 is not named, but 2, which hangs on it, is; 4 goes with 3."""
+    tree = "external_key,code,name,parent=>code\nn0,0,root,\nn1,1,a,0\nn2,2,b,1\nn3,3,c,0\nn4,4,d,3\n"
+    sync_text(tree, Node, action_flags="cu*", match_on="code")
+    how: dict[str, Any] = {"action_flags": "cu*", "match_on": "code", "engine": engine, "snapshot": True}
+    report = sync_text("external_key,code\nn0,0\nn2,2\n", Node, **how, as_transaction=as_transaction)
+    assert sorted(Node.objects.values_list("code", flat=True)) == ["0", "1", "2"]
+    assert (keys(), report.warnings) == (["n0", "n2"], {"held-by": 1})
+    assert taken(report)["released"] == 1
+
+
+def test_what_would_take_along_an_object_that_another_snapshot_names_stays(sync_texts: Sync, engine: str) -> None:
+    people = PEOPLE + "k1,1,Ann\nk2,2,Bob\nk3,3,Cy\n"
+    houses = "external_key,address,owner=>external_key\nh2,A,k2\nh3,B,k3\n"
+    sync_texts(("HR", Person, people), ("HR", House, houses), action_flags="cu*")
+    left = ("HR", Person, SOME), ("HR", House, "external_key,address\nh2,A\n")
+    report = sync_texts(*left, action_flags="cu*", snapshot=True, engine=engine)
+    assert (names(), list(House.objects.values_list("address", flat=True))) == (["Ann", "Bob"], ["A"])
+    assert (keys(), report.warnings) == (["h2", "k1"], {"held-by": 1})
+
+
 @pytest.mark.parametrize("spelling", ["K1", "k1 ", "kä", "k'1", 'k"1', "k\\1", "k%s", "\u00a0k1\u3000x"])
 def test_keys_are_compared_exactly(sync_text: Sync, spelling: str) -> None:
     """Rule I1: case, accents and signs count on every database; surrounding blanks do not."""
@@ -216,10 +240,29 @@ def test_keys_are_compared_exactly(sync_text: Sync, spelling: str) -> None:
     assert keys() == [spelling.strip()]
 
 
+@pytest.mark.parametrize("action", ["delete", "release", "set:active=no"])
+def test_a_mapping_without_a_key_is_left(sync_text: Sync, engine: str, action: str) -> None:
+    """No row could name it: somebody has made it by hand."""
+    sync_text(ALL, **AS_UPSERT)
+    ExternalKeyMapping.objects.filter(external_key="k2").update(external_key="")
+    report = sync_text(SOME, **SNAPSHOT, engine=engine, snapshot_action=action)
+    assert (report.exit_code, sum(taken(report).values()), "" in keys()) == (0, 1, True)
+
+
 def test_release_removes_the_mappings_alone(sync_text: Sync, engine: str) -> None:
     sync_text(ALL, **AS_UPSERT)
     report = sync_text(SOME, **SNAPSHOT, snapshot_action="release", engine=engine)
     assert (names(), keys(), taken(report)) == (["Ann", "Bob", "Cy"], ["k1"], {"released": 2})
+
+
+@pytest.mark.parametrize("engine", ["auto", "columns", "bulk", "objects"])
+def test_release_removes_no_object_that_columns_could_delete(sync_text: Sync, engine: str) -> None:
+    how: dict[str, Any] = {"action_flags": "cu*", "match_on": "code", "engine": engine}
+    rows = [f"k{number},{number}\n" for number in range(40)]
+    sync_text("external_key,code\n" + "".join(rows), Parcel, **how)
+    text = "external_key,code\n" + "".join(rows[:35])
+    report = sync_text(text, Parcel, **how, snapshot=True, snapshot_action="release")
+    assert (Parcel.objects.count(), len(keys()), taken(report)) == (40, 35, {"released": 5})
 
 
 def test_set_writes_a_field_once_and_leaves_object_and_mapping(sync_text: Sync, engine: str) -> None:
@@ -289,6 +332,21 @@ def test_a_policy_that_walks_its_actions_takes_away_too(sync_text: Sync) -> None
     sync_text(ALL, **AS_UPSERT)
     report = sync_text(SOME, policy=OldPolicy, **SNAPSHOT)
     assert (names(), taken(report)) == (["Ann"], {"deleted": 2})
+
+
+@pytest.mark.parametrize("bad", [",2,Bob\n", "k2,2,Bob,more\n"])
+def test_rows_that_a_policy_leaves_unread_are_looked_at(sync_text: Sync, bad: str) -> None:
+    """It ends after the first action; the last row has no key, or a cell too many."""
+
+    class Lazy(OldPolicy):
+        def execute(self) -> None:
+            next(iter(self.actions)).execute()
+
+    sync_text(ALL, **AS_UPSERT)
+    report = sync_text(SOME + bad, policy=Lazy, **SNAPSHOT)
+    assert (report.exit_code, report.failed, report.rows, names()) == (1, 1, 2, ["Ann", "Bob", "Cy"])
+    report = sync_text(SOME + "k3,3,Cy\n", policy=Lazy, **SNAPSHOT)
+    assert (report.reasons, names()) == ({"not-executed": 1}, ["Ann", "Cy"])
 
 
 @pytest.fixture

@@ -109,6 +109,16 @@ def test_a_system_that_a_run_created_goes_with_its_keys_and_returns_before_them(
     assert not differences(before, tables())
 
 
+@pytest.mark.parametrize("count", [3, MANY])
+def test_the_undo_of_a_first_load_can_be_undone(count: int) -> None:
+    """It made the system too, to which the keys refer."""
+    number = run(people(range(count)))
+    after = tables()
+    report = undo(int(undo(number).undo or 0))
+    assert not report.left
+    assert not differences(after, tables())
+
+
 def test_references_and_keys_of_other_systems_return_with_a_deleted_object() -> None:
     """A5, A8: what a cascade took along, emptied and unmapped."""
     company = Company.objects.create(name="Wayne")

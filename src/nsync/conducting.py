@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -235,12 +235,14 @@ class Conductor:
             NsyncError, DatabaseError: It cannot be known what they would say.
         """
         self._prepare(replace(self.options, dry_run=True), is_guarded=True)
-        with suppress(Aborted, Stop, SourceError):  # rows that fail, or a source that ends early, end the run, too
+        try:
             self.retrying.run(self._rehearse_once, self._start_again)
+        except (Aborted, Stop, SourceError) as error:  # rows, or a source that ends early, end the run too
+            self.error = self.error or str(error)
         ContentType.objects.clear_cache()  # types first seen here are gone with the transaction
-        self.error = ""
         if self.stopped_by:
             raise Aborted
+        self.error = ""
         self._prepare(self.options, is_guarded=False)  # what it will write is known
 
     def _rehearse_once(self) -> None:

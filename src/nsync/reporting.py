@@ -55,7 +55,7 @@ def report_of(
         changed_fields=dict(accounts.changed_fields.most_common()),
         unforeseen=_unforeseen(run) if options.dry_run else (),
         skips_errors=options.on_error == "skip",
-        would_keep_batches=has_batches and run.options.dry_run,
+        would_keep_batches=has_batches and options.dry_run and not guard,
         snapshots=tuple(_source_report(run, task, history, error) for task in run.snapshots),
         guard=guard,
         withheld=run.is_withheld,

@@ -142,13 +142,11 @@ class Run:
         self.take_away()
 
     def take_away(self) -> None:
-        """Take away what snapshots do not name, unless rows failed: those may be what it misses."""
-        is_despite = self.options.on_error == "skip" and self.options.snapshot_despite_errors
-        self.is_withheld = bool(self.snapshots and self.executor.accounts.failed) and not is_despite
-        if self.snapshots and not self.is_withheld:
+        """Take away what snapshots do not name, if there are any."""
+        if self.snapshots:
             from nsync.snapshots import take_away  # most runs have none
 
-            take_away(self, self.snapshots)
+            self.is_withheld = not take_away(self, self.snapshots)
 
     def _run_source(self, task: Task, number: int) -> None:
         if self.commits_batches:

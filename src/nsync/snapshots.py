@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -12,11 +13,11 @@ from django.db import DatabaseError
 
 from nsync.accounts import Accounts
 from nsync.actions import Action, Kind, Place
-from nsync.changes import OutcomeKind
+from nsync.changes import KeyMapping, OutcomeKind
 from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import KEY_LENGTH, Decoder
 from nsync.engines import Engine, choose_engine
-from nsync.errors import ConfigError, RowError, SourceError
+from nsync.errors import ConfigError, Problem, RowError, SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.identities import Identities
 from nsync.options import SyncOptions
@@ -72,12 +73,15 @@ def open_snapshots(tasks: Sequence[Task], systems: Collection[str], options: Syn
 def choose_snapshot_engine(task: Task, options: SyncOptions, phases: Sequence[Phase] | None) -> Engine:
     """Give the engine of a snapshot: that of its sources, as far as keys alone can be written so."""
     layout = task.decoder.layout
+    # Its rows read as those of a delete, which whole columns would do (rule A6): to release is for rows alone.
+    is_release = options.snapshot_action == "release"
     try:
-        return choose_engine(layout, options, phases)
+        engine = choose_engine(layout, options, phases)
     except ConfigError:
         if options.engine != "columns":
             raise
-        return choose_engine(layout, replace(options, engine="bulk"), phases)
+        engine = choose_engine(layout, replace(options, engine="bulk"), phases)
+    return engine._replace(name="bulk", writes_columns=False) if is_release and engine.writes_columns else engine
 
 
 def _decoder(model: type[Model], system: str, systems: Collection[str], options: SyncOptions) -> Decoder:
@@ -164,6 +168,11 @@ class _Unnamed:
         assert self._keys is not None  # compared() comes first
         return (Row(0, _HEADER, (key,)) for key in self._keys.unnamed())
 
+    def named(self, keys: Sequence[str]) -> set[str]:
+        """Give those of some keys that the sources name."""
+        assert self._keys is not None  # as above
+        return self._keys.named(keys)
+
     def blocks(self) -> Iterator[Block]:
         """It has none."""
         raise Unfit
@@ -179,14 +188,10 @@ class _Unnamed:
 def _keys_in(batch: RowBatch, task: Task) -> list[str]:
     """Give the keys that rows name, whatever else is wrong with them."""
     layout = task.decoder.layout
-    position, width = layout.key, layout.width
+    position = layout.key
     assert position is not None  # open_snapshots() has asked
-    if position >= width:  # --set
-        cells: Sequence[object] = layout.constants[position - width :][:1]
-    elif (columns := batch.columns()) is not None:
-        cells = columns[position]
-    else:
-        cells = [row.values[position] for _, row in batch]
+    columns = batch.columns()
+    cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]
     marker = layout.options.null_marker
     texts = (str(cell).strip() for cell in cells if cell is not MISSING and cell is not None and cell != marker)
     # What no mapping can hold is no key of one (rule M1).
@@ -202,12 +207,23 @@ class _TakenAway(RowStep):
         place: Of the key among those not named.
         row: It.
         actions: What is asked for.
+        named: Gives one of some mappings that a snapshot of the run names, if there is one.
         is_last: Whether what Django refuses to delete will not be tried again, but released.
     """
 
-    def __init__(self, accounts: Accounts, place: Place, row: Row, actions: Sequence[Action], *, is_last: bool) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        place: Place,
+        row: Row,
+        actions: Sequence[Action],
+        named: Callable[[Sequence[KeyMapping]], KeyMapping | None],
+        *,
+        is_last: bool,
+    ) -> None:
         super().__init__(accounts, place, row, actions)
         self.is_put_off = False
+        self._named = named
         self._is_last = is_last
 
     def plan(self, state: State) -> Plan:
@@ -221,6 +237,10 @@ class _TakenAway(RowStep):
         options = self.accounts.options
         if options.snapshot_action == "release":
             return plan_release(self.actions[0], state, options)
+        if options.snapshot_action == "delete" and (holder := self._holder(state)) is not None:
+            name = holder.model._meta.verbose_name
+            message = f"kept: the snapshot of {holder.system} names {name} {holder.key!r}, which would go along"
+            return plan_release(self.actions[0], state, options, Problem("held-by", message, value=self.actions[0].key))
         try:
             return super().plan(state)
         except RowError as error:
@@ -228,6 +248,15 @@ class _TakenAway(RowStep):
                 raise
             warning = error.problems[0]._replace(value=self.actions[0].key)
             return plan_release(self.actions[0], state, options, warning)
+
+    def _holder(self, state: State) -> KeyMapping | None:
+        """Give the key, named by a snapshot, of another object that would go along."""
+        action = self.actions[0]
+        mapping = state.linked(action.system, concrete_model(action.model), action.key)
+        if mapping is None or mapping.target is None:
+            return None
+        others = [other for other in state.cascade_of(mapping.target).mappings if other.target != mapping.target]
+        return self._named(others) if others else None
 
     def failed(self, error: RowError) -> None:
         """Put off what is protected: it may go when others have gone. Keep account of what cannot be helped."""
@@ -241,9 +270,9 @@ def _is_protected(error: RowError) -> bool:
     return error.problems[0].code == "protected"
 
 
-def take_away(run: Run, tasks: Sequence[Task]) -> None:
+def take_away(run: Run, tasks: Sequence[Task]) -> bool:
     """
-    Take away what snapshots do not name.
+    Take away what snapshots do not name, unless rows failed: those may be what it misses.
 
     Objects that Django refuses to delete because of others are tried again when those have gone, whichever snapshot
     they belong to; what is refused still is released, with the warning ``protected``.
@@ -252,12 +281,20 @@ def take_away(run: Run, tasks: Sequence[Task]) -> None:
         run: All its sources were read to their ends, and applied.
         tasks: What `open_snapshots` gives.
 
+    Returns:
+        Whether it was done.
+
     Raises:
         Stop: One key too many could not be taken away.
         Aborted, SourceError, TransientError: As `Run.execute`.
 
     Queries: those of `nsync.plan.namedkeys.NamedKeys`, and of the deletes. Memory: a byte for each key to take away.
     """
+    if not run.phases:  # a policy that walks may have left rows unread, which may be wrong, too
+        deque(run.walk(), maxlen=0)
+    is_despite = run.options.on_error == "skip" and run.options.snapshot_despite_errors
+    if run.executor.accounts.failed and not is_despite:
+        return False
     with ExitStack() as stack:
         for task in tasks:
             stack.enter_context(_unnamed(task).compared(run.executor.resolver.identities, task.number))
@@ -270,6 +307,7 @@ def take_away(run: Run, tasks: Sequence[Task]) -> None:
             left = {task: keys for task, keys in put_off.items() if any(keys)}
             before, count = count, sum(keys.count(1) for keys in put_off.values())
             is_last = count == before
+    return True
 
 
 def _unnamed(task: Task) -> _Unnamed:
@@ -333,4 +371,14 @@ def _run_batch(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | No
 
 def _step(run: Run, task: Task, ordinal: int, row: Row, *, is_last: bool) -> _TakenAway:
     place = Place(task.number, ordinal, row.number)
-    return _TakenAway(run.executor.accounts, place, row, task.decoder.decode(row, place), is_last=is_last)
+    actions = task.decoder.decode(row, place)
+    return _TakenAway(run.executor.accounts, place, row, actions, partial(_named, run.snapshots), is_last=is_last)
+
+
+def _named(tasks: Sequence[Task], mappings: Sequence[KeyMapping]) -> KeyMapping | None:
+    for task in tasks:
+        owner = task.system, concrete_model(task.model)
+        keys = {mapping.key: mapping for mapping in mappings if (mapping.system, mapping.model) == owner}
+        for key in _unnamed(task).named(list(keys)) if keys else ():
+            return keys[key]
+    return None

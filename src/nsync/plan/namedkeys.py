@@ -12,6 +12,7 @@ from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 
 _AT_ONCE = 5_000  # rows that are sent, or asked for, together
+_ASKED = 500  # keys that are asked about together
 
 
 class NamedKeys:
@@ -25,7 +26,8 @@ class NamedKeys:
         number: Tells the tables of several snapshots apart.
 
     Queries: two to make the tables, one or two to drop each; one for the keys, or, where there is no COPY, one for each
-    five thousand; one or two to compare; one for each five thousand keys that are not named.
+    five thousand; one to three to compare; one for each five thousand keys that are not named; one for each five
+    hundred that are asked about.
     """
 
     def __init__(self, identities: Identities, number: int) -> None:
@@ -38,7 +40,7 @@ class NamedKeys:
         """Make the tables."""
         text, counter = _types(self._connection)
         self.drop()
-        unique = "" if self._connection.vendor == "postgresql" else " PRIMARY KEY"  # it would rather hash than look up
+        unique = "" if self._connection.vendor == "postgresql" else " PRIMARY KEY"  # COPY knows no IGNORE
         self._execute(f"CREATE TEMPORARY TABLE {self._named} (k {text} NOT NULL{unique})")
         self._execute(f"CREATE TEMPORARY TABLE {self._unnamed} (n {counter}, k {text} NOT NULL)")
 
@@ -56,23 +58,30 @@ class NamedKeys:
         if can_copy(self._connection):
             copy_in(self._connection, f"COPY {self._named} (k) FROM STDIN", [_copied(keys)])
             return
-        ignoring = "INSERT OR IGNORE" if self._connection.vendor == "sqlite" else "INSERT IGNORE"
+        # Of PostgreSQL, the table has no key (see `make`).
+        ignoring = {"sqlite": "INSERT OR IGNORE", "postgresql": "INSERT"}.get(self._connection.vendor, "INSERT IGNORE")
         with self._connection.cursor() as cursor:
             for start in range(0, len(keys), _AT_ONCE):
                 rows = [(key,) for key in keys[start : start + _AT_ONCE]]
                 cursor.executemany(f"{ignoring} INTO {self._named} (k) VALUES (%s)", rows)
 
     def compare(self, system: str, model: Any) -> None:
-        """Find the mappings of a system and a concrete model that are not named, once for all."""
+        """
+        Find the mappings of a system and a concrete model that are not named, once for all.
+
+        Without those whose key is empty: no row could name them.
+        """
         numbers = self._identities.system(system), self._identities.known_content_type(model)
         if not all(numbers):
             return
         if self._connection.vendor == "postgresql":
+            # It would rather hash; but where it takes the mappings for few, it would read all names for each of them.
+            self._execute(f"CREATE INDEX ON {self._named} (k)")
             self._execute(f"ANALYZE {self._named}")  # a new table is taken for a small one
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._execute(
             f"INSERT INTO {self._unnamed} (k) SELECT m.external_key FROM {mappings} m "
-            "WHERE m.external_system_id = %s AND m.content_type_id = %s "
+            "WHERE m.external_system_id = %s AND m.content_type_id = %s AND m.external_key <> '' "
             f"AND NOT EXISTS (SELECT 1 FROM {self._named} named WHERE named.k = m.external_key) "
             "ORDER BY m.external_key",
             numbers,
@@ -90,6 +99,17 @@ class NamedKeys:
             if len(rows) < _AT_ONCE:
                 return
             last = rows[-1][0]
+
+    def named(self, keys: Sequence[str]) -> set[str]:
+        """Give those of some keys that are named."""
+        found: set[str] = set()
+        for start in range(0, len(keys), _ASKED):
+            part = keys[start : start + _ASKED]
+            with self._connection.cursor() as cursor:
+                marks = ", ".join(["%s"] * len(part))
+                cursor.execute(f"SELECT k FROM {self._named} WHERE k IN ({marks})", part)
+                found.update(key for (key,) in cursor.fetchall())
+        return found
 
     def _execute(self, sql: str, params: Iterable[object] = ()) -> None:
         with self._connection.cursor() as cursor:
