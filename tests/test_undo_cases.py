@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from nsync.errors import ConfigError
 from nsync.models import ExternalKeyMapping, RecordedChange, RowOutcome
 from nsync.models import Run as RunRecord
 from nsync.undo import UndoReport, undo
+from tests import killed_runs
 from tests.plan.known import link
 from tests.testapp.models import Company, Depot, Employee, House, Parcel, Person, Tag
 from tests.undoing import differences, tables
@@ -421,3 +423,18 @@ def test_an_undo_tells_how_far_it_has_come() -> None:
     undo(run(parcels(), Parcel), progress=lambda done, total: told.append((done, total)))
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1] > 0
+
+
+@pytest.mark.parametrize("batch_size", [6, 5_000])
+def test_objects_that_wait_for_each_other_to_be_put_back_all_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, batch_size: int
+) -> None:
+    """Persons created, renumbered, made each other's managers and deleted: what refers to one may wait itself."""
+    monkeypatch.setattr(killed_runs, "ROWS", 200)
+    killed_runs.write_files(tmp_path)
+    killed_runs.make_start()
+    before = tables()
+    options = SyncOptions(on_error="skip", record="changes", batch_size=batch_size)
+    report = sync(tmp_path / "HR_testapp_Person.csv", Person, system="HR", options=options)
+    assert left(undo(int(report.run or 0))) == []
+    assert not differences(before, tables())

@@ -220,9 +220,13 @@ class Unwinding:
             left = self._restorer.restore(model, rows)
         if done := self._restorer.restored - before:
             self.done.setdefault(rows[0].label, Counter())[DONE[rows[0].kind]] += done
-        refused = [one for one in left if one.code in ERROR_CODES]
-        self._leave([one for one in left if one.code not in ERROR_CODES])
+        refused = [one for one in left if self._may_settle(one)]
+        self._leave([one for one in left if not self._may_settle(one)])
         return refused
+
+    def _may_settle(self, left: Left) -> bool:
+        """Whether it may go later: the database refuses it, or what refers to it may be waiting itself."""
+        return left.code in ERROR_CODES or (left.code == "referred-to" and bool(self._waiting))
 
     def _leave(self, left: Sequence[Left]) -> None:
         # A system stays with the keys of what stays, of which is told.
