@@ -261,6 +261,9 @@ def test_a_snapshot_takes_not_more_than_a_fifth_away_unless_it_is_told_to(sync_t
     assert sync_text(parcels(79), Parcel, **how, dry_run=True, max_deletes="21").exit_code == 0
     assert sync_text(parcels(79), Parcel, **how, dry_run=True, max_deletes="20").exit_code == 4
     assert sync_text(parcels(79), Parcel, **how, dry_run=True, max_deletes="21%").exit_code == 0
+    assert sync_text(parcels(1), Parcel, **how, dry_run=True, max_deletes="none").exit_code == 0
+    with override_settings(NSYNC={"MAX_DELETES": 5_000}):
+        assert sync_text(parcels(79), Parcel, **how, dry_run=True).exit_code == 4
     with override_settings(NSYNC={"SNAPSHOT_MAX_DELETES": None}):
         assert sync_text(parcels(1), Parcel, **how, dry_run=True).exit_code == 0
     assert sync_text(parcels(1), Parcel, **how, allow_deletes=True).exit_code == 0

@@ -48,7 +48,7 @@ class Settings:
     """Fields whose values are never kept in the history, as ``app.Model.field``."""
 
     SNAPSHOT_MAX_DELETES = Setting[object]("20%")
-    """How many objects a snapshot may take away, if no other limit is set; None: any number."""
+    """How many objects a snapshot may take away, unless ``--max-deletes`` says so; None: any number."""
 
     SNAPSHOT_MINIMUM = Setting[int](100)
     """Of how few objects of a system that share says nothing, so that it is not applied."""

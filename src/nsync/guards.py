@@ -63,7 +63,7 @@ class Guards:
         self._snapshots = {task.number for task in tasks if task.is_snapshot}
         self._deletes = _deletes_guard(options)
         self._changes = _changes_guard(options)
-        is_guarded = bool(self._snapshots) and self._deletes is None and not options.allow_deletes
+        is_guarded = bool(self._snapshots) and not (options.max_deletes or options.allow_deletes)
         self._snapshot = _snapshot_guard(options) if is_guarded else None
         self._populations: list[int] = []
 

@@ -144,7 +144,8 @@ def _outcomes(report: Report) -> list[str]:
 def _snapshots(report: Report) -> Iterator[str]:
     """Say what became of what snapshots do not name."""
     if report.withheld:
-        yield "The snapshot took nothing away, because rows failed: fix them, or say --snapshot-despite-errors."
+        cure = "fix them, or say --on-error skip --snapshot-despite-errors"
+        yield f"The snapshot took nothing away, because rows failed: {cure}."
         return
     for source in report.snapshots if not report.error else ():
         counts = {kind: count for kind, count in source.outcomes.items() if kind is not OutcomeKind.UNMATCHED}
