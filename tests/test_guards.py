@@ -212,6 +212,20 @@ def test_a_batch_that_would_be_rolled_back_does_not_count(sync_text: Sync) -> No
 
 
 @pytest.mark.usefixtures("ten")
+def test_a_run_that_was_stopped_is_stopped_again_when_it_is_to_go_on(sync_text: Sync, tmp_path: Path) -> None:
+    """Nothing of it was committed: it begins anew, and is judged anew."""
+    path = tmp_path / "people.csv"
+    path.write_text(HEAD + people(4, "d"))
+    how: dict[str, Any] = {"match_on": "employee_id", "as_transaction": False, "batch_size": 2, "max_deletes": "3"}
+    stopped = sync(path, Person, system="HR", options=SyncOptions(**how))
+    assert stopped.exit_code == 4
+    again = sync(path, Person, system="HR", options=SyncOptions(**how, resume=stopped.run))
+    assert (again.exit_code, again.run, Person.objects.count()) == (4, stopped.run, 11)
+    allowed = sync(path, Person, system="HR", options=SyncOptions(**how, allow_deletes=True, resume=stopped.run))
+    assert (allowed.exit_code, Person.objects.count()) == (0, 7)
+
+
+@pytest.mark.usefixtures("ten")
 def test_a_rehearsal_calls_no_code_of_the_project(sync_text: Sync) -> None:
     heard: list[str] = []
 

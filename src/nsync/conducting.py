@@ -86,7 +86,7 @@ class Conductor:
         self.stopped_by = ""
         self._was_committed = False
         self._inputs = inputs
-        self._prepare(options, is_guarded=self.guards.is_needed and found is None)  # they have decided when it began
+        self._prepare(options, is_guarded=self.guards.is_needed)
         if found is not None:
             self.resuming.check(found)
 
@@ -137,6 +137,8 @@ class Conductor:
             with self._locked(inside=False):
                 if self.options.resume is not None and not self.resuming.take_up():
                     return replace(self._report(False), status=status.FINISHED, sources=())
+                if self.resuming.has_begun:
+                    self.counted = None  # the guards have decided before its first batch
                 return self._conduct()
         except Locked as error:
             self._abandon(error, str(error))
@@ -144,7 +146,6 @@ class Conductor:
 
     def _conduct(self) -> Report:
         is_committed = False
-        is_whole = not self._is_walked and not self.run.commits_batches
         try:
             if self.counted is not None and not self._is_one_transaction:
                 self._rehearse()

@@ -80,6 +80,7 @@ class Resuming:
         self._accounts = run.executor.accounts
         self._started = time.monotonic()
         self.seconds = 0.0  # that the run has taken before it was interrupted
+        self.has_begun = False  # whether it had committed a batch before
         if run.commits_batches and not is_walked:
             run.keeper = self
             self._accounts.waiting.keeps_news = True
@@ -175,6 +176,7 @@ class Resuming:
             if position["format"] != _FORMAT:
                 raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
             self._put_back(found.pk, position)
+            self.has_begun = True
         self._history.go_on(found)
         return True
 
