@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nsync.errors import ConfigError
 from nsync.models import ExternalKeyMapping
 from nsync.models import Run as RunRecord
 from nsync.record.report import Report
+from nsync.signals import batch_applied
 from nsync.undo import undo
 from tests.old_policies import OldPolicy
 from tests.testapp.models import Company, Contract, Folded, House, Node, Parcel, Person, Room
@@ -347,6 +349,33 @@ def test_rows_that_a_policy_leaves_unread_are_looked_at(sync_text: Sync, bad: st
     assert (report.exit_code, report.failed, report.rows, names()) == (1, 1, 2, ["Ann", "Bob", "Cy"])
     report = sync_text(SOME + "k3,3,Cy\n", policy=Lazy, **SNAPSHOT)
     assert (report.reasons, names()) == ({"not-executed": 1}, ["Ann", "Cy"])
+
+
+@pytest.mark.parametrize("engine", ["columns", "bulk", "objects"])
+def test_a_snapshot_that_is_cut_off_goes_on_with_what_is_left(tmp_path: Path, engine: str) -> None:
+    """And counts on, as if nothing had happened."""
+    path = tmp_path / "parcels.csv"
+    how: dict[str, Any] = {"action_flags": "cu*", "match_on": "code", "engine": engine, "as_transaction": False}
+    text = "external_key,code\n" + "".join(f"k{number},{number}\n" for number in range(9))
+    path.write_text(text)
+    sync_all([Input(path, Parcel, "HR")], options=SyncOptions(**how))
+    path.write_text(text[: text.index("k1")])
+    options = SyncOptions(**how, snapshot=True, batch_size=2, record="changes", max_deletes="none")
+
+    def cut_off(source: str, rows: int, **_: Any) -> None:
+        if source.startswith("snapshot") and rows == 4:
+            raise KeyboardInterrupt
+
+    batch_applied.connect(cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        sync_all([Input(path, Parcel, "HR")], options=options)
+    batch_applied.disconnect(cut_off)
+    assert Parcel.objects.count() == 5
+    run = RunRecord.objects.latest("pk").pk
+    report = sync_all([Input(path, Parcel, "HR")], options=replace(options, resume=run))
+    assert (taken(report), report.exit_code, Parcel.objects.count()) == ({"deleted": 8}, 0, 1)
+    assert undo(run).left == []
+    assert (Parcel.objects.count(), len(keys())) == (9, 9)
 
 
 @pytest.fixture
