@@ -319,12 +319,13 @@ def test_the_last_line_that_was_committed_is_the_last_that_was_run(run: Run) -> 
     assert list(Parcel.objects.filter(label="B").values_list("code", flat=True)) == ["2"]
 
 
+@pytest.mark.parametrize("record", ["summary", "changes"])
 @pytest.mark.django_db(transaction=True)
-def test_a_proof_holds_where_each_batch_is_committed(run: Run) -> None:
+def test_a_proof_holds_where_each_batch_is_committed(run: Run, record: str) -> None:
     """T3."""
     link_all()
     with receiving(look_around), given_up() as found:
-        report = run(lines(2, 9), as_transaction=False)
+        report = run(lines(2, 9), as_transaction=False, record=record)
     assert (found, outcomes(report)) == ([], {"updated": 2, "unchanged": 10})
 
 

@@ -72,8 +72,8 @@ class Watch:
         self._table = model._meta.db_table
         mappings = self._connection.ops.quote_name(ExternalKeyMapping._meta.db_table)
         self._maps = f"INSERT INTO {mappings} "
-        kept = (self._connection.ops.quote_name(one._meta.db_table) for one in (RecordedChange, Checkpoint))
-        self._record = tuple(f"INSERT INTO {table} " for table in kept)
+        kept = [self._connection.ops.quote_name(one._meta.db_table) for one in (RecordedChange, Checkpoint)]
+        self._record = tuple(f"{how} {table} " for table in kept for how in ("INSERT INTO", "COPY"))
         # Not views, which may write anywhere.
         self._elsewhere = {other._meta.db_table for other in every if other._meta.managed} - near
         self._seen: list[Written] = []
