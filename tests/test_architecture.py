@@ -75,6 +75,7 @@ CONDUCTOR = frozenset(
         "resuming",
         "retrying",
         "run",
+        "seldom",
         "settling",
         "singly",
         "snapshots",

@@ -19,10 +19,9 @@ from nsync.apply.refusals import gave_up, lock_cure
 from nsync.boundary import Aborted
 from nsync.conflicts import is_lost
 from nsync.ending import EndRequest
-from nsync.engines import Engine, choose_engine
+from nsync.engines import choose_engine
 from nsync.errors import ConfigError, NsyncError, SourceError, TransientError
 from nsync.executor import Executor
-from nsync.guards import Guards
 from nsync.history import History, told_by
 from nsync.identities import Identities
 from nsync.locks import Locked, locked
@@ -32,11 +31,17 @@ from nsync.policies import SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
 from nsync.reporting import report_of
-from nsync.resuming import Resuming, find_interrupted
 from nsync.retrying import Retrying
-from nsync.run import Progress, Run, Task
+from nsync.run import Progress, Run
+from nsync.seldom import (
+    check_snapshots,
+    guards_of,
+    interrupted_run,
+    resuming_of,
+    snapshot_engines,
+    snapshots_of,
+)
 from nsync.systems import create_systems
-from nsync.walking import ExecutableAction, Walk
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +73,9 @@ class Conductor:
         stack.enter_context(connections[self.using].execute_wrapper(self.retrying.see))
         identities = Identities(self.using)
         check_systems(inputs, options, identities)
-        found = find_interrupted(inputs, options, self.using)
+        found = interrupted_run(inputs, options, self.using)
         self.tasks = open_tasks(inputs, models, options, self.using, stack)
-        self.snapshots = self._open_snapshots()
+        self.snapshots = snapshots_of(self.tasks, options)
         everything = [*self.tasks, *self.snapshots]
         self.policy = policy
         with self._blaming_policy("cannot be made:"):
@@ -78,38 +83,23 @@ class Conductor:
         phases = None if self._is_walked else self._make_policy(()).phases
         self.phases = phases or ()
         self.engines = [choose_engine(task.decoder.layout, options, phases) for task in self.tasks]
-        self.engines += self._snapshot_engines()
+        self.engines += snapshot_engines(self.snapshots, options, phases)
         recorded = found.recorded if found else ""
         self.history = History(self.using, options, everything, _dotted(policy), command, recorded)
-        self.guards = Guards(options, everything, identities)
+        self.guards = guards_of(options, everything, identities)
         self.error = ""
         self.stopped_by = ""
         self._was_committed = False
         self._inputs = inputs
-        self._prepare(options, is_guarded=self.guards.is_needed)
-        if found is not None:
+        self._prepare(options, is_guarded=self.guards is not None)
+        if found is not None and self.resuming is not None:
             self.resuming.check(found)
-
-    def _open_snapshots(self) -> list[Task]:
-        if not self.options.snapshot:
-            return []
-        from nsync.snapshots import open_snapshots  # most runs have none
-
-        return open_snapshots(self.tasks, [task.system for task in self.tasks], self.options)
-
-    def _snapshot_engines(self) -> list[Engine]:
-        if not self.snapshots:
-            return []
-        from nsync.snapshots import choose_snapshot_engine  # as above
-
-        phases = None if self._is_walked else self.phases
-        return [choose_snapshot_engine(task, self.options, phases) for task in self.snapshots]
 
     def _prepare(self, options: SyncOptions, *, is_guarded: bool) -> None:
         """Make what plans, writes and keeps account, as if nothing had been done yet."""
         self.doing = options
         recorder = None if options.dry_run else self.history.recorder
-        self.counted = self.guards.counting(recorder) if is_guarded else None
+        self.counted = self.guards.counting(recorder) if is_guarded and self.guards is not None else None
         properties = property_columns([*self.tasks, *self.snapshots])
         self.executor = Executor(Identities(self.using), options, properties, self.engines, self.counted or recorder)
         self.run = Run(
@@ -123,7 +113,7 @@ class Conductor:
             retrying=self.retrying,
             ending=self.ending,
         )
-        self.resuming = Resuming(self._inputs, self.options, self.run, self.history, is_walked=self._is_walked)
+        self.resuming = resuming_of(self._inputs, self.options, self.run, self.history, is_walked=self._is_walked)
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -135,10 +125,11 @@ class Conductor:
             self.history.begin()
         try:
             with self._locked(inside=False):
-                if self.options.resume is not None and not self.resuming.take_up():
-                    return replace(self._report(False), status=status.FINISHED, sources=())
-                if self.resuming.has_begun:
-                    self.counted = None  # the guards have decided before its first batch
+                if self.options.resume is not None and self.resuming is not None:
+                    if not self.resuming.take_up():
+                        return replace(self._report(False), status=status.FINISHED, sources=())
+                    if self.resuming.has_begun:
+                        self.counted = None  # the guards have decided before its first batch
                 return self._conduct()
         except Locked as error:
             self._abandon(error, str(error))
@@ -181,7 +172,11 @@ class Conductor:
 
     def _how_to_go_on(self) -> str:
         run = self.history.run
-        return f"; --resume {run.pk} goes on after it" if run is not None and self.resuming.is_possible else ""
+        return f"; --resume {run.pk} goes on after it" if run is not None and self._can_go_on else ""
+
+    @property
+    def _can_go_on(self) -> bool:
+        return self.resuming is not None and self.resuming.is_possible
 
     def _transact(self) -> None:
         """Run, in one transaction or in one per batch; raises Aborted if it must be rolled back."""
@@ -202,11 +197,8 @@ class Conductor:
 
     def _run_to_the_end(self) -> None:
         """Do all that is asked for, and let the guards decide."""
-        if self.snapshots:
-            from nsync.snapshots import check_filled  # most runs have none
-
-            check_filled(self.tasks)
-        if self.counted is not None:
+        check_snapshots(self.tasks, self.options)
+        if self.counted is not None and self.guards is not None:
             self.guards.look()
         self._create_systems()
         try:
@@ -224,7 +216,7 @@ class Conductor:
 
     def _judge(self) -> None:
         """Let the guards decide: on all that would be committed, even if the run ends early."""
-        if self.counted is not None:
+        if self.counted is not None and self.guards is not None:
             self.stopped_by = self.guards.verdict(self.counted, self.executor.accounts.ledger)
 
     def _rehearse(self) -> None:
@@ -315,6 +307,7 @@ class Conductor:
 
     def _walk(self) -> None:
         """Let a policy apply the actions itself (rule P1)."""
+        from nsync.walking import ExecutableAction, Walk  # few policies do
 
         def make(action: Action) -> ExecutableAction:
             return ExecutableAction(action, self.executor, self.using, lambda: None)
@@ -367,14 +360,14 @@ class Conductor:
             is_committed=is_committed,
             error=self.error,
             guard=self.stopped_by,
-            seconds=time.monotonic() - self.started + self.resuming.seconds,
+            seconds=time.monotonic() - self.started + (self.resuming.seconds if self.resuming else 0),
             queries=self.queries,
         )
         return replace(
             report,
             run=self.options.resume if self.history.run is None else self.history.run.pk,
             is_resumed=self.options.resume is not None and self.history.run is not None,
-            can_resume=bool(report.last_committed) and self.resuming.is_possible,
+            can_resume=bool(report.last_committed) and self._can_go_on,
         )
 
     def _state(self, is_committed: bool) -> str:

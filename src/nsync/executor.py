@@ -13,7 +13,6 @@ from django.db.models import Model
 from nsync.accounts import Accounts
 from nsync.actions import Action
 from nsync.apply.base import Changed, Writer, Written, row_writer
-from nsync.apply.images import Image
 from nsync.changes import Change, New, ObjectId
 from nsync.engines import ROW_BY_ROW, Engine
 from nsync.errors import Problem, RowError
@@ -183,7 +182,11 @@ class Executor:
         Args:
             changes: All that may be written.
         """
-        image = None if self.recorder is None else Image(changes, self._identities)
+        image = None
+        if self.recorder is not None:
+            from nsync.apply.images import Image  # by columns, what is written is known
+
+            image = Image(changes, self._identities)
         keys: dict[New, object] = {}
         yield keys
         if self.recorder is not None and image is not None:

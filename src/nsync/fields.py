@@ -52,6 +52,12 @@ def attnames(model: type[models.Model]) -> tuple[str, ...]:
 
 
 @cache
+def columns_of(model: type[models.Model]) -> tuple[str, ...]:
+    """Give the attnames of the columns of a model's own table, those that the database computes excepted."""
+    return tuple(field.attname for field in model._meta.local_concrete_fields if not field.generated)
+
+
+@cache
 def field_of(model: type[models.Model], attname: str) -> Any:
     """Give the concrete field behind an attribute name."""
     return next(field for field in model._meta.concrete_fields if field.attname == attname)

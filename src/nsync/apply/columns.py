@@ -12,7 +12,6 @@ from django.db.models import Model
 
 from nsync.apply.base import Changed, obstacles
 from nsync.apply.deferred import check_postgresql
-from nsync.apply.images import columns_of
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.mappings import are_mapped, delete_keys, delete_mappings_with, mappings_of
 from nsync.apply.postgresql import can_copy_rows, next_numbers, sequence_of
@@ -22,7 +21,7 @@ from nsync.apply.statements import can_insert_values, last_number
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
 from nsync.columns import ChangedObjects, Decided, Removed, RemovedAlone
-from nsync.fields import field_of, fills_itself, has_db_default, is_refilled, is_stamped
+from nsync.fields import columns_of, field_of, fills_itself, has_db_default, is_refilled, is_stamped
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.recording import Recorder, WrittenRows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from django.db import connections, models, router
@@ -15,7 +14,7 @@ from nsync.apply.fold import Between, Keys, Named, known, pairs_of
 from nsync.apply.removing import objects_with
 from nsync.changes import Change, ChangeKind, New, ObjectId
 from nsync.equality import is_another
-from nsync.fields import concrete_model, field_of, relations_to
+from nsync.fields import columns_of, concrete_model, field_of, relations_to
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping
 from nsync.recording import WrittenRows
@@ -204,12 +203,6 @@ def has_table(model: type[Model], using: str) -> bool:
 def is_composite(model: type[Model]) -> bool:
     """Whether a primary key has several columns (Django 5.2): such rows are not recorded."""
     return not hasattr(model._meta.pk, "column") or model._meta.pk.column is None
-
-
-@cache
-def columns_of(model: type[Model]) -> tuple[str, ...]:
-    """Give the attnames of the columns of a model's own table, those that the database computes excepted."""
-    return tuple(field.attname for field in model._meta.local_concrete_fields if not field.generated)
 
 
 def _differences(before: Rows, after: Rows, places: Mapping[ObjectId, Place]) -> Iterator[WrittenRows]:

@@ -11,7 +11,6 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_save, pre_save
 
 from nsync.apply.deferred import check_postgresql
-from nsync.apply.images import columns_of
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
@@ -20,7 +19,7 @@ from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
 from nsync.equality import is_another
 from nsync.errors import Problem, RowError
-from nsync.fields import field_of
+from nsync.fields import columns_of, field_of
 from nsync.identities import Identities
 from nsync.recording import KeptRow, Recorder, WrittenRows
 from nsync.rowsin import RowsIn, slices

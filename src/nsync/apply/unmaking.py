@@ -9,12 +9,12 @@ from typing import Any
 from django.db import connections
 from django.db.models import JSONField, Model
 
-from nsync.apply.images import columns_of, has_table
+from nsync.apply.images import has_table
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
 from nsync.changes import ChangeKind
 from nsync.errors import RowError
-from nsync.fields import concrete_model, family, relations_to
+from nsync.fields import columns_of, concrete_model, family, relations_to
 from nsync.identities import Identities
 from nsync.recording import KeptBlock, Recorder, WrittenRows
 from nsync.rowsin import RowsIn, slices
