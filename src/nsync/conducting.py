@@ -85,8 +85,9 @@ class Conductor:
         self.error = ""
         self.stopped_by = ""
         self._was_committed = False
+        self._is_rehearsed = False  # to the end
         self._inputs = inputs
-        self._prepare(options, is_guarded=self.guards.is_needed and found is None)  # they have decided when it began
+        self._prepare(options, is_guarded=self.guards.is_needed and found is None)
         if found is not None:
             self.resuming.check(found)
 
@@ -135,7 +136,7 @@ class Conductor:
             self.history.begin()
         try:
             with self._locked(inside=False):
-                if self.options.resume is not None and not self.resuming.take_up():
+                if self.options.resume is not None and not self.resuming.take_up(is_guarded=self.guards.is_needed):
                     return replace(self._report(False), status=status.FINISHED, sources=())
                 return self._conduct()
         except Locked as error:
@@ -144,9 +145,8 @@ class Conductor:
 
     def _conduct(self) -> Report:
         is_committed = False
-        is_whole = not self._is_walked and not self.run.commits_batches
         try:
-            if self.counted is not None and not self._is_one_transaction:
+            if self.guards.is_needed and not self._is_one_transaction and not self.resuming.is_judged:
                 self._rehearse()
             is_whole = self._is_one_transaction and not self._is_walked
             self.retrying.run(self._transact, self._start_again if is_whole else None)
@@ -244,10 +244,12 @@ class Conductor:
             raise Aborted
         self.error = ""
         self._prepare(self.options, is_guarded=False)  # what it will write is known
+        self.resuming.is_judged = self._is_rehearsed
 
     def _rehearse_once(self) -> None:
         with self._transaction():
             self._run_to_the_end()
+            self._is_rehearsed = True
             raise Aborted
 
     @property

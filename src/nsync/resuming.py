@@ -25,11 +25,12 @@ from nsync.run import Run, Task
 # Options that may be others when a run goes on: none of them says what a row means.
 _FREE: Final = frozenset(
     {"as_transaction", "batch_size", "create_external_system", "database", "max_errors", "on_error", "record", "wait"}
-    | {"allow_deletes", "max_changes", "max_deletes"}  # the guards have decided when it began
+    | {"allow_deletes", "max_changes", "max_deletes"}  # the guards have decided when it began (`take_up`)
 )
 _LEDGER: Final = "ledger"
 _FORMAT: Final = 1  # of what is kept; another one, once a run can no longer go on from what this one has kept
 _DIGEST: Final = 12  # characters of a SHA-256 that tell files apart
+_UNJUDGED: Final = "sync without --resume; or, to allow it once, lift the limits: --allow-deletes, --max-changes none"
 _FINISHED: Final = (RunRecord.Status.APPLIED, RunRecord.Status.WITH_REJECTS)
 
 
@@ -80,6 +81,7 @@ class Resuming:
         self._accounts = run.executor.accounts
         self._started = time.monotonic()
         self.seconds = 0.0  # that the run has taken before it was interrupted
+        self.is_judged = False  # whether the guards have seen all that the run will do
         if run.commits_batches and not is_walked:
             run.keeper = self
             self._accounts.waiting.keeps_news = True
@@ -102,6 +104,7 @@ class Resuming:
             "asked": [sorted(kind.value for kind in self._run.asked(task)) for task in self._run.tasks],
             "figures": accounts.figures(),
             "seconds": self.seconds + time.monotonic() - self._started,
+            "judged": self.is_judged,
         }
         blocks = chain(ledger, accounts.details.news(veil), accounts.waiting.news(veil))
         checkpoint.keep(self._history.run.pk, insert_into(self._run.using), blocks, position)
@@ -153,15 +156,19 @@ class Resuming:
                     f"{digest[:_DIGEST]}… now): only the same file can go on; sync without --resume"
                 )
 
-    def take_up(self) -> bool:
+    def take_up(self, *, is_guarded: bool) -> bool:
         """
         Let the run go on where it stood after its last committed batch; the caller has its locks.
+
+        Args:
+            is_guarded: Whether there are limits.
 
         Returns:
             Whether there is anything left to do.
 
         Raises:
-            ConfigError: As `find_interrupted` and `check` say: it may have ended, or been undone, meanwhile.
+            ConfigError: As `find_interrupted` and `check` say: it may have ended, or been undone, meanwhile. Or guards
+                have not judged what it has left to do, of which they would see a part only.
 
         Queries: three for the run, one for its position, one for every fifty checkpoints, and three for its record.
         """
@@ -174,6 +181,9 @@ class Resuming:
         if position is not None:
             if position["format"] != _FORMAT:
                 raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
+            if is_guarded and not position["judged"]:
+                what = f"the guards have not judged what run {found.pk} has left to do"
+                raise ConfigError(f"{what}: {_UNJUDGED}")
             self._put_back(found.pk, position)
         self._history.go_on(found)
         return True
@@ -191,7 +201,7 @@ class Resuming:
             self._give_rows(task)
         self.kept()
         self._run.go_on(Where(*position["where"]), position["last"], position["asked"])
-        self.seconds = position["seconds"]
+        self.seconds, self.is_judged = position["seconds"], position["judged"]
 
     def _give_rows(self, task: Task) -> None:
         """Read again the rows that failed or wait: they were not kept, for the source has them."""
