@@ -258,6 +258,7 @@ class Conductor:
 
     def _abandon(self, error: BaseException, why: str) -> None:
         """Let the history say why there is no report, and whoever hears of the error where to look."""
+        ContentType.objects.clear_cache()  # as in `_end`
         self.history.abandon(why)
         if self.history.run is not None:
             error.add_note(told_by(self.history.run))
