@@ -34,6 +34,7 @@ from nsync.rows import MISSING, Row, RowBatch
 from nsync.run import Run, Task
 from nsync.signals import batch_applied
 from nsync.steps import RowStep
+from nsync.veils import veil_setting
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -106,7 +107,7 @@ def _decoder(model: type[Model], system: str, systems: Collection[str], options:
         decoder = Decoder(layout)
         decoder.decode(Row(0, _HEADER, ("key",)), Place(0, 0, 0))
     except (ConfigError, RowError) as error:
-        raise ConfigError(f"--snapshot-action {options.snapshot_action}: {error}") from None
+        raise ConfigError(f"--snapshot-action {veil_setting(options.snapshot_action)}: {error}") from None
     return decoder
 
 
