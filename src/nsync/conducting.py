@@ -146,10 +146,11 @@ class Conductor:
     def _conduct(self) -> Report:
         is_committed = False
         try:
-            if self.guards.is_needed and not self._is_one_transaction and not self.resuming.is_judged:
-                self._rehearse()
-            is_whole = self._is_one_transaction and not self._is_walked
-            self.retrying.run(self._transact, self._start_again if is_whole else None)
+            with self.history.heeding():
+                if self.guards.is_needed and not self._is_one_transaction and not self.resuming.is_judged:
+                    self._rehearse()
+                is_whole = self._is_one_transaction and not self._is_walked
+                self.retrying.run(self._transact, self._start_again if is_whole else None)
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
