@@ -315,7 +315,7 @@ def test_what_no_guard_has_judged_is_not_done(mapped: Path) -> None:
     """G1: a row has ended the rehearsal, too, before the guards have seen what follows."""
     mapped.write_text(GONE + deletes(1, 2) + "h3,zz\n" + deletes(4, 5, 6, 7))
     ended = run(mapped, max_deletes="3", on_error="rollback")
-    assert (ended.exit_code, House.objects.count()) == (3, 4)
+    assert (ended.exit_code, House.objects.count(), ended.can_resume) == (3, 4, False)
 
     with pytest.raises(ConfigError, match=r"guards have not judged what run \d+ has left to do.*--allow-deletes"):
         run(mapped, ended.run, max_deletes="3")

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from nsync.accounts import Stop
 from nsync.actions import Action
-from nsync.apply.refusals import gave_up, lock_cure
+from nsync.apply.refusals import gave_up
 from nsync.boundary import Aborted
 from nsync.conflicts import is_lost
 from nsync.ending import EndRequest
@@ -31,7 +31,7 @@ from nsync.options import SyncOptions
 from nsync.policies import SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
-from nsync.reporting import report_of
+from nsync.reporting import database_error, report_of
 from nsync.resuming import Resuming, find_interrupted
 from nsync.retrying import Retrying
 from nsync.run import Progress, Run, Task
@@ -124,7 +124,9 @@ class Conductor:
             retrying=self.retrying,
             ending=self.ending,
         )
-        self.resuming = Resuming(self._inputs, self.options, self.run, self.history, is_walked=self._is_walked)
+        self.resuming = Resuming(
+            self._inputs, self.options, self.run, self.history, is_walked=self._is_walked, guards=self.guards
+        )
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -136,7 +138,7 @@ class Conductor:
             self.history.begin()
         try:
             with self._locked(inside=False):
-                if self.options.resume is not None and not self.resuming.take_up(is_guarded=self.guards.is_needed):
+                if self.options.resume is not None and not self.resuming.take_up():
                     return replace(self._report(False), status=status.FINISHED, sources=())
                 return self._conduct()
         except Locked as error:
@@ -392,9 +394,3 @@ class Conductor:
 
 def _dotted(policy: Policy) -> str:
     return f"{policy.__module__}.{getattr(policy, '__qualname__', policy)}"
-
-
-def database_error(error: Exception, cure: str = "") -> str:
-    """Say that the database refuses, and what helps."""
-    cure = lock_cure(error) or cure
-    return f"the database refuses: {' '.join(str(error).split())}{f' ({cure})' if cure else ''}"

@@ -1,9 +1,10 @@
-"""Reporting: the report of a run is made from its accounts. Part of the conductor."""
+"""Reporting: a run is told from its accounts, and what the database says of it. Part of the conductor."""
 
 from __future__ import annotations
 
 from itertools import chain
 
+from nsync.apply.refusals import lock_cure
 from nsync.engines import unforeseen
 from nsync.errors import Problem
 from nsync.history import History
@@ -90,3 +91,9 @@ def _source_report(run: Run, task: Task, history: History, error: str) -> Source
 def _unforeseen(run: Run) -> tuple[str, ...]:
     reasons = (unforeseen(task.decoder.layout) for task in (*run.tasks, *run.snapshots))
     return tuple(dict.fromkeys(chain.from_iterable(reasons)))
+
+
+def database_error(error: Exception, cure: str = "") -> str:
+    """Say that the database refuses, and what helps."""
+    cure = lock_cure(error) or cure
+    return f"the database refuses: {' '.join(str(error).split())}{f' ({cure})' if cure else ''}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from nsync.actions import Place
 from nsync.errors import ConfigError
+from nsync.guards import Guards
 from nsync.history import History, asked_for, insert_into
 from nsync.models import Run as RunRecord
 from nsync.opening import Input
@@ -68,16 +69,25 @@ class Resuming:
         run: What keeps, or goes on.
         history: Keeps the record of the run.
         is_walked: Whether the policy applies the actions itself: then all is one transaction.
+        guards: Its limits.
     """
 
     def __init__(
-        self, inputs: Sequence[Input], options: SyncOptions, run: Run, history: History, *, is_walked: bool
+        self,
+        inputs: Sequence[Input],
+        options: SyncOptions,
+        run: Run,
+        history: History,
+        *,
+        is_walked: bool,
+        guards: Guards,
     ) -> None:
         self._inputs = inputs
         self._options = options
         self._run = run
         self._history = history
         self._is_walked = is_walked
+        self._guards = guards
         self._accounts = run.executor.accounts
         self._started = time.monotonic()
         self.seconds = 0.0  # that the run has taken before it was interrupted
@@ -89,7 +99,8 @@ class Resuming:
     @property
     def is_possible(self) -> bool:
         """Whether the run could go on if it were interrupted."""
-        return self._run.keeper is not None and not any(map(_is_stream, self._inputs))
+        is_judged = self.is_judged or not self._guards.is_needed
+        return self._run.keeper is not None and is_judged and not any(map(_is_stream, self._inputs))
 
     def keep(self, where: Where, last: str) -> None:
         """Keep what is new since the last call, and where the run stands now."""
@@ -156,12 +167,9 @@ class Resuming:
                     f"{digest[:_DIGEST]}… now): only the same file can go on; sync without --resume"
                 )
 
-    def take_up(self, *, is_guarded: bool) -> bool:
+    def take_up(self) -> bool:
         """
         Let the run go on where it stood after its last committed batch; the caller has its locks.
-
-        Args:
-            is_guarded: Whether there are limits.
 
         Returns:
             Whether there is anything left to do.
@@ -181,7 +189,7 @@ class Resuming:
         if position is not None:
             if position["format"] != _FORMAT:
                 raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
-            if is_guarded and not position["judged"]:
+            if self._guards.is_needed and not position["judged"]:
                 what = f"the guards have not judged what run {found.pk} has left to do"
                 raise ConfigError(f"{what}: {_UNJUDGED}")
             self._put_back(found.pk, position)
