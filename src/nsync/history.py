@@ -156,7 +156,7 @@ class History:
         try:
             yield
         except Exception as error:
-            self._hides_error = _is_of_others(error) and any(map(self.hidden_headers, self._tasks))
+            self._hides_error = is_of_others(error) and any(map(self.hidden_headers, self._tasks))
             raise
 
     def _told(self, error: str) -> str:
@@ -223,10 +223,10 @@ class History:
         return {**named, "system": task.system, "model": task.model._meta.label}
 
 
-def _is_of_others(error: BaseException | None) -> bool:
-    """Whether an error comes from the database, or from code of the project."""
+def is_of_others(error: BaseException | None) -> bool:
+    """Whether an error comes from the database, or from code of the project: its words may hold any value."""
     while error is not None:
-        if not isinstance(error, NsyncError | Stop | Aborted):
+        if not isinstance(error, NsyncError | Stop | Aborted | KeyboardInterrupt | SystemExit):
             return True
         error = error.__cause__
     return False
