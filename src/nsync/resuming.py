@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from django.utils.crypto import salted_hmac
+
 from nsync.actions import Place
 from nsync.errors import ConfigError
 from nsync.guards import Guards
@@ -22,6 +24,7 @@ from nsync.record.checkpoint import Block, Where
 from nsync.record.reading import find_run
 from nsync.record.values import to_json
 from nsync.run import Run, Task
+from nsync.veils import is_redacted, veil_setting
 
 # Options that may be others when a run goes on: none of them says what a row means.
 _FREE: Final = frozenset(
@@ -116,6 +119,7 @@ class Resuming:
             "figures": accounts.figures(),
             "seconds": self.seconds + time.monotonic() - self._started,
             "judged": self.is_judged,
+            "unkept": _unkept(self._options),
         }
         blocks = chain(ledger, accounts.details.news(veil), accounts.waiting.news(veil))
         checkpoint.keep(self._history.run.pk, insert_into(self._run.using), blocks, position)
@@ -189,6 +193,9 @@ class Resuming:
         if position is not None:
             if position["format"] != _FORMAT:
                 raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
+            if position["unkept"] != _unkept(self._options):
+                what = f'run {found.pk} was asked for with another value for a field that NSYNC["REDACT"] names'
+                raise ConfigError(f"{what} (--set, --snapshot-action): take the same")
             if self._guards.is_needed and not position["judged"]:
                 what = f"the guards have not judged what run {found.pk} has left to do"
                 raise ConfigError(f"{what}: {_UNJUDGED}")
@@ -233,6 +240,13 @@ def _is_stream(given: Input) -> bool:
     if not isinstance(source, str | os.PathLike) or source == "-":
         return True
     return os.path.exists(source) and not os.path.isfile(source)
+
+
+def _unkept(options: SyncOptions) -> str:
+    """Give what tells apart the values in options that the history does not keep, and does not tell them."""
+    given = [value for target, value in options.set if is_redacted(target)]
+    given += [one for one in [options.snapshot_action] if veil_setting(one) != one]
+    return salted_hmac("nsync.resuming", to_json(given)).hexdigest() if given else ""
 
 
 def _value(options: Mapping[str, Any], key: str) -> str:
