@@ -38,7 +38,7 @@ from tests.small_worlds import WORLDS
 from tests.strategies import examples, repeated
 from tests.test_engines_agree import _CHECKS, _EXAMPLES, _PHASES
 from tests.test_locks import held
-from tests.testapp.models import House, Parcel, Person
+from tests.testapp.models import House, Lease, Parcel, Person
 
 pytestmark = pytest.mark.django_db
 _FEW = max(1, _EXAMPLES // 4)  # each is run, interrupted, gone on with, and undone, twice
@@ -336,7 +336,7 @@ def test_a_snapshot_goes_on_with_what_it_has_not_taken_away_yet(houses: Path, ac
     houses.write_text(HOUSES.replace("three", "3"))
     run(houses)
     houses.write_text("".join(HOUSES.splitlines(keepends=True)[:2]))
-    how = {"snapshot": True, "snapshot_action": action}
+    how = {"snapshot": True, "snapshot_action": action, "allow_deletes": True}
     wanted = {"delete": "deleted", "release": "released"}.get(action, "updated")
 
     number = interrupted(houses, 3, **how)
@@ -349,6 +349,19 @@ def test_a_snapshot_goes_on_with_what_it_has_not_taken_away_yet(houses: Path, ac
         "released": (0, 7),
         "updated": (6, 7),
     }[wanted]
+
+
+def test_what_a_snapshot_had_put_off_counts_once(houses: Path) -> None:
+    houses.write_text(HOUSES.replace("three", "3"))
+    run(houses)
+    Lease.objects.create(house=House.objects.get(address="Street 2"), tenant="T")
+    houses.write_text("".join(HOUSES.splitlines(keepends=True)[:2]))
+
+    number = interrupted(houses, 3, snapshot=True, allow_deletes=True)
+    (snapshot,) = run(houses, number, snapshot=True, allow_deletes=True).snapshots
+
+    counts = {kind.value: count for kind, count in snapshot.outcomes.items()}
+    assert (counts, snapshot.rows) == ({"deleted": 5, "released": 1}, 6)
 
 
 def test_a_snapshot_that_is_interrupted_after_rows_that_change_nothing_has_committed_something(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ def report_of(
 def _source_report(run: Run, task: Task, history: History, error: str) -> SourceReport:
     layout, engine = task.decoder.layout, run.executor.engines[task.number]
     ledger = run.executor.accounts.ledger
-    rows = ledger.rows(task.number)
+    outcomes = ledger.counts(task.number)
+    # Of a snapshot that goes on, what had been put off before is numbered anew.
+    rows = sum(outcomes.values()) if task.is_snapshot else ledger.rows(task.number)
     columns = layout.notes
     if not (rows or error or task.is_snapshot):
         columns = (*columns, Problem("no-rows", "the source has a header and no row"))
@@ -76,7 +78,7 @@ def _source_report(run: Run, task: Task, history: History, error: str) -> Source
         target=task.model._meta.label,
         size=task.source.size,
         rows=rows,
-        outcomes=ledger.counts(task.number),
+        outcomes=outcomes,
         notes=task.source.notes,
         columns=columns,
         header=task.source.header,
