@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +22,7 @@ from nsync.models import Run as RunRecord
 from nsync.policies import BasicSyncPolicy
 from nsync.record.journal import kept_rows
 from nsync.recording import KeptRow
+from nsync.signals import batch_applied
 from tests.agreed_relations import EXAMPLES
 from tests.agreeing import Example, Run, Variant, check
 from tests.plan.known import link
@@ -218,6 +220,34 @@ def test_what_a_constraint_says_of_hidden_fields_is_not_kept_either(
     outcome = found.row_outcomes.get()
     assert outcome.outcome == "failed"
     assert not [word for word in ("Secret", "4711") if word in f"{outcome.value} {outcome.message}"]
+
+
+@pytest.mark.parametrize(("redacted", "is_kept"), [("Person.first_name", False), ("House.address", True)])
+def test_nor_is_what_others_say_when_they_end_a_run(settings: Any, redacted: str, is_kept: bool) -> None:
+    """The database, or code of the project, may tell values."""
+    settings.NSYNC = {"REDACT": [f"testapp.{redacted}"]}
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    batch_applied.connect(fail)
+    try:
+        for error in (OperationalError("Secret is gone"), ZeroDivisionError("Secret by 0")):
+            with nullcontext() if isinstance(error, OperationalError) else pytest.raises(ZeroDivisionError):
+                run(f"{HEAD}k1,c,employee_id,1,Secret\n")
+    finally:
+        batch_applied.disconnect(fail)
+    kept = RunRecord.objects.values_list("status", "error").order_by("pk")
+    assert [(status, "Secret" in text) for status, text in kept] == [("failed", is_kept)] * 2
+    assert is_kept or all("standard error has it" in text for _, text in kept)
+
+
+def test_what_we_say_ourselves_when_a_run_ends_is_kept(settings: Any) -> None:
+    settings.NSYNC = {"REDACT": ["testapp.Person.first_name"]}
+
+    found = run(f"{HEAD}k1,zz,employee_id,1,Secret\n", on_error="stop")
+
+    assert found.error == "stopped at the first row error (--on-error stop)"
 
 
 def test_many_rows_cost_a_query_for_five_thousand_of_them(sync_text: Callable[..., Any]) -> None:

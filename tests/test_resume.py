@@ -19,11 +19,12 @@ from django.core.management.base import CommandError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsync import ConfigError, SyncOptions, sync
+from nsync import ConfigError, Input, SyncOptions, sync, sync_all
+from nsync.ending import EndRequest
 from nsync.locks import Locked
 from nsync.models import Checkpoint, RowOutcome
 from nsync.models import Run as RunRecord
-from nsync.policies import OrderedSyncPolicy
+from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.record.pruning import prune
 from nsync.record.report import FINISHED, Report
 from nsync.signals import batch_applied
@@ -37,7 +38,7 @@ from tests.small_worlds import WORLDS
 from tests.strategies import examples, repeated
 from tests.test_engines_agree import _CHECKS, _EXAMPLES, _PHASES
 from tests.test_locks import held
-from tests.testapp.models import House, Person
+from tests.testapp.models import House, Lease, Parcel, Person
 
 pytestmark = pytest.mark.django_db
 _FEW = max(1, _EXAMPLES // 4)  # each is run, interrupted, gone on with, and undone, twice
@@ -274,6 +275,124 @@ def test_a_run_that_a_row_has_ended_goes_on_once_such_rows_may_be_left_out(
     assert House.objects.count() == 6
 
 
+# --- guards and snapshots ---------------------------------------------------------------------------------------------
+
+GONE = "external_key,action_flags\n"
+
+
+def deletes(*numbers: int) -> str:
+    return "".join(f"h{number},d\n" for number in numbers)
+
+
+@pytest.fixture
+def mapped(houses: Path) -> Path:
+    """Six houses that HR maps, and a file that deletes them."""
+    run(houses, record="summary")
+    path = houses.with_name("gone.csv")
+    path.write_text(GONE + deletes(1, 2, 4, 5, 6, 7))
+    return path
+
+
+def test_a_run_that_a_guard_has_stopped_is_judged_again(mapped: Path) -> None:
+    """G1: nothing of it was committed."""
+    stopped = run(mapped, max_deletes="5")
+    assert (stopped.exit_code, House.objects.count()) == (4, 6)
+
+    again = run(mapped, stopped.run, max_deletes="5")
+    assert (again.exit_code, again.status, House.objects.count()) == (4, "stopped by guard", 6)
+    allowed = run(mapped, stopped.run, max_deletes="6")
+
+    assert (allowed.exit_code, allowed.is_resumed, House.objects.count()) == (0, True, 0)
+
+
+def test_a_run_that_ended_while_it_was_rehearsed_is_judged(mapped: Path) -> None:
+    number = interrupted(mapped, 1, max_deletes="5")
+
+    assert (run(mapped, number, max_deletes="5").exit_code, House.objects.count()) == (4, 6)
+
+
+def test_what_no_guard_has_judged_is_not_done(mapped: Path) -> None:
+    """G1: a row has ended the rehearsal, too, before the guards have seen what follows."""
+    mapped.write_text(GONE + deletes(1, 2) + "h3,zz\n" + deletes(4, 5, 6, 7))
+    ended = run(mapped, max_deletes="3", on_error="rollback")
+    assert (ended.exit_code, House.objects.count(), ended.can_resume) == (3, 4, False)
+
+    with pytest.raises(ConfigError, match=r"guards have not judged what run \d+ has left to do.*--allow-deletes"):
+        run(mapped, ended.run, max_deletes="3")
+    report = run(mapped, ended.run, max_deletes="3", allow_deletes=True)
+
+    assert (report.exit_code, report.failed, House.objects.count()) == (3, 1, 0)
+
+
+def test_a_run_that_the_guards_have_let_pass_goes_on(mapped: Path) -> None:
+    number = interrupted(mapped, 4, max_deletes="6")  # three batches are rehearsed
+    assert House.objects.count() == 4
+
+    assert (run(mapped, number, max_deletes="6").exit_code, House.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("action", ["delete", "release", "set:floors=99"])
+def test_a_snapshot_goes_on_with_what_it_has_not_taken_away_yet(houses: Path, action: str) -> None:
+    houses.write_text(HOUSES.replace("three", "3"))
+    run(houses)
+    houses.write_text("".join(HOUSES.splitlines(keepends=True)[:2]))
+    how = {"snapshot": True, "snapshot_action": action, "allow_deletes": True}
+    wanted = {"delete": "deleted", "release": "released"}.get(action, "updated")
+
+    number = interrupted(houses, 3, **how)
+    report = run(houses, number, **how)
+
+    (snapshot,) = report.snapshots
+    assert ({kind.value: count for kind, count in snapshot.outcomes.items()}, snapshot.rows) == ({wanted: 6}, 6)
+    assert (House.objects.filter(floors=99).count(), House.objects.count()) == {
+        "deleted": (0, 1),
+        "released": (0, 7),
+        "updated": (6, 7),
+    }[wanted]
+
+
+def test_what_a_snapshot_had_put_off_counts_once(houses: Path) -> None:
+    houses.write_text(HOUSES.replace("three", "3"))
+    run(houses)
+    Lease.objects.create(house=House.objects.get(address="Street 2"), tenant="T")
+    houses.write_text("".join(HOUSES.splitlines(keepends=True)[:2]))
+
+    number = interrupted(houses, 3, snapshot=True, allow_deletes=True)
+    (snapshot,) = run(houses, number, snapshot=True, allow_deletes=True).snapshots
+
+    counts = {kind.value: count for kind, count in snapshot.outcomes.items()}
+    assert (counts, snapshot.rows) == ({"deleted": 5, "released": 1}, 6)
+
+
+def test_a_snapshot_that_is_interrupted_after_rows_that_change_nothing_has_committed_something(tmp_path: Path) -> None:
+    """T4: all rows are proved unchanged, so that none of them is in a batch."""
+    path = tmp_path / "parcels.csv"
+    how: dict[str, Any] = {"model": Parcel, "action_flags": "cu*", "match_on": "code"}
+    rows = [f"k{number},{number}\n" for number in range(100)]
+    path.write_text("".join(["external_key,code\n", *rows]))
+    run(path, **how)
+    path.write_text("".join(["external_key,code\n", *rows[:94]]))
+    ending = EndRequest("asked to end")
+
+    def end(source: str, **_: Any) -> None:
+        if source.startswith("snapshot"):
+            ending.ask()
+
+    batch_applied.connect(end)
+    try:
+        options = options_of(snapshot=True, allow_deletes=True, action_flags="cu*", match_on="code")
+        inputs = [Input(path, Parcel, "HR")]
+        report = sync_all(inputs, options=options, policy=BasicSyncPolicy, ending=ending)
+    finally:
+        batch_applied.disconnect(end)
+
+    assert (report.committed, report.exit_code, Parcel.objects.count()) == (True, 3, 98)
+    assert (report.last_committed, report.can_resume, report.error) == ("snapshot of HR", True, "asked to end")
+
+
+# --- its record -------------------------------------------------------------------------------------------------------
+
+
 def test_the_history_tells_that_a_run_can_go_on(houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
     number = interrupted(houses)
     RunRecord.objects.update(status="failed")
@@ -371,6 +490,19 @@ def test_another_file_is_refused(houses: Path) -> None:
 )
 def test_what_would_mean_something_else_is_refused(houses: Path, given: Any, message: str) -> None:
     refused(houses, interrupted(houses), message, **given)
+
+
+def test_another_constant_that_is_not_kept_is_refused(houses: Path, settings: Any) -> None:
+    settings.NSYNC = {"REDACT": ["testapp.House.floors"]}
+    houses.write_text(HOUSES.replace("floors", "old"))
+    number = interrupted(houses, set=(("floors", "4711"),))
+
+    with pytest.raises(ConfigError, match="another value for a field") as refused:
+        run(houses, number, set=(("floors", "4712"),))
+    assert run(houses, number, set=(("floors", "4711"),)).exit_code == 0
+
+    assert "471" not in str(refused.value)
+    assert House.objects.filter(floors=4711).count() == 7
 
 
 def test_another_number_of_files_is_refused(houses: Path, tmp_path: Path) -> None:

@@ -583,6 +583,26 @@ def test_receivers_hear_of_a_batch_once_and_only_when_it_is_committed() -> None:
     assert heard == [1, 2]
 
 
+def test_changes_that_could_not_be_recorded_are_recorded_once() -> None:
+    """T3: what the record still held of a batch is forgotten with it."""
+
+    def refuse() -> None:
+        raise OperationalError("others are in the way") from _Refusal()
+
+    def records(sql: str, params: Any) -> bool:
+        return sql.startswith("INSERT INTO") and "recordedchange" in sql
+
+    start()
+    undisturbed = picture(run(as_transaction=False))
+    start()
+
+    with disturbed(records, refuse, skip=1):  # the first one is that of the system
+        report = run(as_transaction=False)
+
+    assert picture(report) == undisturbed
+    assert report.retries == 1
+
+
 # --- what an attempt has noted ----------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connection
 
 from nsync import SyncOptions, sync
 from nsync.models import ExternalKeyMapping, ExternalSystem
 from nsync.policies import OrderedSyncPolicy
 from nsync.record.report import Report
+from nsync.signals import batch_applied
 from tests.old_policies import OldPolicy
 from tests.telling import codes, outcomes
 from tests.testapp.models import Node, Person
@@ -297,3 +299,23 @@ def test_the_run_after_a_failed_one_starts_afresh(sync_text: Sync) -> None:
     assert outcomes(report) == {"created": 2}
     assert outcomes(again) == {"unchanged": 2}
     assert Node.objects.get(code="1").parent == Node.objects.get(code="2")
+
+
+def test_the_run_after_one_that_code_of_the_project_has_ended_starts_afresh(sync_text: Sync) -> None:
+    """T3: content types too, which Django keeps in memory."""
+    text = "external_key,action_flags,code,name\n1,cu*,1,a\n"
+
+    def fail(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    ContentType.objects.filter(app_label="testapp", model="node").delete()
+    ContentType.objects.clear_cache()
+    batch_applied.connect(fail)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            sync_text(text, Node)
+    finally:
+        batch_applied.disconnect(fail)
+
+    assert outcomes(sync_text(text, Node)) == {"created": 1}
+    assert ExternalKeyMapping.objects.get().content_object == Node.objects.get()

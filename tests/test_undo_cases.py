@@ -319,6 +319,19 @@ def test_an_undo_keeps_no_value_that_is_not_to_be_kept(settings: Any) -> None:
     assert "Secret" not in RowOutcome.objects.get(run_id=report.undo).message
 
 
+def test_nor_what_code_of_the_project_says_when_it_ends_the_undo(settings: Any) -> None:
+    settings.NSYNC = {"REDACT": ["testapp.Person.first_name"]}
+    number = run(people(range(1, 2)))
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("Secret by 0")
+
+    with pytest.raises(ZeroDivisionError):
+        undo(number, progress=fail)
+
+    assert RunRecord.objects.latest("pk").error.endswith("standard error has it")
+
+
 @contextmanager
 def heard() -> Iterator[list[tuple[str, bool]]]:
     """Collect what receivers hear of parcels."""

@@ -56,6 +56,7 @@ class BatchBoundary:
         try:
             self._end(is_kept=error[0] is None)
         except BaseException as ended:
+            self._run.executor.end_batch(is_kept=False)  # what could not be recorded is still held
             self._atomic.__exit__(type(ended), ended, ended.__traceback__)
             raise
         try:

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from nsync.accounts import Stop
 from nsync.actions import Action
-from nsync.apply.refusals import gave_up, lock_cure
+from nsync.apply.refusals import gave_up
 from nsync.boundary import Aborted
 from nsync.conflicts import is_lost
 from nsync.ending import EndRequest
@@ -30,7 +30,7 @@ from nsync.options import SyncOptions
 from nsync.policies import SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
-from nsync.reporting import report_of
+from nsync.reporting import database_error, report_of
 from nsync.retrying import Retrying
 from nsync.run import Progress, Run
 from nsync.seldom import (
@@ -90,8 +90,9 @@ class Conductor:
         self.error = ""
         self.stopped_by = ""
         self._was_committed = False
+        self._is_rehearsed = False  # to the end
         self._inputs = inputs
-        self._prepare(options, is_guarded=self.guards is not None)
+        self._prepare(options, is_guarded=self.guards is not None and found is None)
         if found is not None and self.resuming is not None:
             self.resuming.check(found)
 
@@ -113,7 +114,9 @@ class Conductor:
             retrying=self.retrying,
             ending=self.ending,
         )
-        self.resuming = resuming_of(self._inputs, self.options, self.run, self.history, is_walked=self._is_walked)
+        self.resuming = resuming_of(
+            self._inputs, self.options, self.run, self.history, self.guards, is_walked=self._is_walked
+        )
 
     def _count(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries += 1
@@ -125,23 +128,25 @@ class Conductor:
             self.history.begin()
         try:
             with self._locked(inside=False):
-                if self.options.resume is not None and self.resuming is not None:
-                    if not self.resuming.take_up():
-                        return replace(self._report(False), status=status.FINISHED, sources=())
-                    if self.resuming.has_begun:
-                        self.counted = None  # the guards have decided before its first batch
+                if self.options.resume is not None and not self._take_up():
+                    return replace(self._report(False), status=status.FINISHED, sources=())
                 return self._conduct()
         except Locked as error:
             self._abandon(error, str(error))
             raise
 
+    def _take_up(self) -> bool:
+        return self.resuming is not None and self.resuming.take_up()
+
     def _conduct(self) -> Report:
         is_committed = False
         try:
-            if self.counted is not None and not self._is_one_transaction:
-                self._rehearse()
-            is_whole = self._is_one_transaction and not self._is_walked
-            self.retrying.run(self._transact, self._start_again if is_whole else None)
+            with self.history.heeding():
+                is_judged = self.resuming is not None and self.resuming.is_judged
+                if self.guards is not None and not self._is_one_transaction and not is_judged:
+                    self._rehearse()
+                is_whole = self._is_one_transaction and not self._is_walked
+                self.retrying.run(self._transact, self._start_again if is_whole else None)
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
@@ -237,10 +242,13 @@ class Conductor:
             raise Aborted
         self.error = ""
         self._prepare(self.options, is_guarded=False)  # what it will write is known
+        if self.resuming is not None:
+            self.resuming.is_judged = self._is_rehearsed
 
     def _rehearse_once(self) -> None:
         with self._transaction():
             self._run_to_the_end()
+            self._is_rehearsed = True
             raise Aborted
 
     @property
@@ -249,6 +257,7 @@ class Conductor:
 
     def _abandon(self, error: BaseException, why: str) -> None:
         """Let the history say why there is no report, and whoever hears of the error where to look."""
+        ContentType.objects.clear_cache()  # as in `_end`
         self.history.abandon(why)
         if self.history.run is not None:
             error.add_note(told_by(self.history.run))
@@ -382,9 +391,3 @@ class Conductor:
 
 def _dotted(policy: Policy) -> str:
     return f"{policy.__module__}.{getattr(policy, '__qualname__', policy)}"
-
-
-def database_error(error: Exception, cure: str = "") -> str:
-    """Say that the database refuses, and what helps."""
-    cure = lock_cure(error) or cure
-    return f"the database refuses: {' '.join(str(error).split())}{f' ({cure})' if cure else ''}"

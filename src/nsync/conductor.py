@@ -10,7 +10,7 @@ from typing import BinaryIO, TextIO
 
 from django.db.models import Model
 
-from nsync.conducting import Conductor, Policy, database_error
+from nsync.conducting import Conductor, Policy
 from nsync.ending import EndRequest
 from nsync.errors import ConfigError
 from nsync.expiring import expire
@@ -18,6 +18,7 @@ from nsync.opening import Input
 from nsync.options import SyncOptions
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.record.report import Report
+from nsync.reporting import database_error
 from nsync.run import Progress
 from nsync.signals import run_finished, run_started
 

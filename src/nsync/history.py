@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from itertools import islice
 from typing import Any
@@ -15,9 +16,11 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Model
 from django.utils import timezone
 
+from nsync.accounts import Stop
 from nsync.apply.inserting import insert_by_columns, insert_row
+from nsync.boundary import Aborted
 from nsync.conf import hidden_columns, settings
-from nsync.errors import Problem, SourceError
+from nsync.errors import NsyncError, Problem, SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.models import RowOutcome
 from nsync.models import Run as RunRecord
@@ -25,7 +28,7 @@ from nsync.options import SyncOptions
 from nsync.record.checkpoint import forget
 from nsync.record.details import veiled
 from nsync.record.journal import Insert, Journal
-from nsync.record.report import Report
+from nsync.record.report import VEILED, Report
 from nsync.recording import Recorder, WrittenRows
 from nsync.run import Task
 from nsync.veils import NOT_KEPT, is_redacted, veil_setting
@@ -74,6 +77,7 @@ class History:
         self._digests: dict[int, str] = {}
         self._mode = "" if options.dry_run else recorded or options.record or settings.RECORD
         self._journal: Journal | None = None
+        self._hides_error = False  # that has ended the run
         self.run: RunRecord | None = None
 
     @property
@@ -144,14 +148,26 @@ class History:
                 keep_outcomes(self._using, self._outcomes(report))
             if report.committed and not report.last_committed and not self._options.as_transaction:
                 forget(self.run.pk, self._using)  # it is finished
-            self._end(report.status, error=report.error or report.guard, **self._figures(report))
+            self._end(report.status, error=self._told(report.error) or report.guard, **self._figures(report))
+
+    @contextmanager
+    def heeding(self) -> Iterator[None]:
+        """See what ends the run: words that are not ours may hold values that are not to be kept."""
+        try:
+            yield
+        except Exception as error:
+            self._hides_error = is_of_others(error) and any(map(self.hidden_headers, self._tasks))
+            raise
+
+    def _told(self, error: str) -> str:
+        return VEILED if error and self._hides_error else error
 
     def abandon(self, error: str) -> None:
         """Say that the run ended without a report: by a signal, or by an error that nobody expected."""
         if self.run is None:
             return
         try:
-            self._end(RunRecord.Status.FAILED, error=error)
+            self._end(RunRecord.Status.FAILED, error=self._told(error))
         except (DatabaseError, InterfaceError):  # the connection is gone; the next run says that this one has failed
             logger.warning("the end of run %s could not be recorded", self.run.pk, exc_info=True)
 
@@ -205,6 +221,15 @@ class History:
         source = task.source
         named = {"name": source.name, "size": source.size, "sha256": self.digest(task)}
         return {**named, "system": task.system, "model": task.model._meta.label}
+
+
+def is_of_others(error: BaseException | None) -> bool:
+    """Whether an error comes from the database, or from code of the project: its words may hold any value."""
+    while error is not None:
+        if not isinstance(error, NsyncError | Stop | Aborted | KeyboardInterrupt | SystemExit):
+            return True
+        error = error.__cause__
+    return False
 
 
 def start_run(using: str, **values: Any) -> RunRecord:

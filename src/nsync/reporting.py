@@ -1,9 +1,10 @@
-"""Reporting: the report of a run is made from its accounts. Part of the conductor."""
+"""Reporting: a run is told from its accounts, and what the database says of it. Part of the conductor."""
 
 from __future__ import annotations
 
 from itertools import chain
 
+from nsync.apply.refusals import lock_cure
 from nsync.engines import unforeseen
 from nsync.errors import Problem
 from nsync.history import History
@@ -65,7 +66,9 @@ def report_of(
 def _source_report(run: Run, task: Task, history: History, error: str) -> SourceReport:
     layout, engine = task.decoder.layout, run.executor.engines[task.number]
     ledger = run.executor.accounts.ledger
-    rows = ledger.rows(task.number)
+    outcomes = ledger.counts(task.number)
+    # Of a snapshot that goes on, what had been put off before is numbered anew.
+    rows = sum(outcomes.values()) if task.is_snapshot else ledger.rows(task.number)
     columns = layout.notes
     if not (rows or error or task.is_snapshot):
         columns = (*columns, Problem("no-rows", "the source has a header and no row"))
@@ -75,7 +78,7 @@ def _source_report(run: Run, task: Task, history: History, error: str) -> Source
         target=task.model._meta.label,
         size=task.source.size,
         rows=rows,
-        outcomes=ledger.counts(task.number),
+        outcomes=outcomes,
         notes=task.source.notes,
         columns=columns,
         header=task.source.header,
@@ -90,3 +93,9 @@ def _source_report(run: Run, task: Task, history: History, error: str) -> Source
 def _unforeseen(run: Run) -> tuple[str, ...]:
     reasons = (unforeseen(task.decoder.layout) for task in (*run.tasks, *run.snapshots))
     return tuple(dict.fromkeys(chain.from_iterable(reasons)))
+
+
+def database_error(error: Exception, cure: str = "") -> str:
+    """Say that the database refuses, and what helps."""
+    cure = lock_cure(error) or cure
+    return f"the database refuses: {' '.join(str(error).split())}{f' ({cure})' if cure else ''}"

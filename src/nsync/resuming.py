@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
+from django.utils.crypto import salted_hmac
+
 from nsync.actions import Place
 from nsync.errors import ConfigError
+from nsync.guards import Guards
 from nsync.history import History, asked_for, insert_into
 from nsync.models import Run as RunRecord
 from nsync.opening import Input
@@ -21,15 +24,17 @@ from nsync.record.checkpoint import Block, Where
 from nsync.record.reading import find_run
 from nsync.record.values import to_json
 from nsync.run import Run, Task
+from nsync.veils import is_redacted, veil_setting
 
 # Options that may be others when a run goes on: none of them says what a row means.
 _FREE: Final = frozenset(
     {"as_transaction", "batch_size", "create_external_system", "database", "max_errors", "on_error", "record", "wait"}
-    | {"allow_deletes", "max_changes", "max_deletes"}  # the guards have decided when it began
+    | {"allow_deletes", "max_changes", "max_deletes"}  # the guards have decided when it began (`take_up`)
 )
 _LEDGER: Final = "ledger"
 _FORMAT: Final = 1  # of what is kept; another one, once a run can no longer go on from what this one has kept
 _DIGEST: Final = 12  # characters of a SHA-256 that tell files apart
+_UNJUDGED: Final = "sync without --resume; or, to allow it once, lift the limits: --allow-deletes, --max-changes none"
 _FINISHED: Final = (RunRecord.Status.APPLIED, RunRecord.Status.WITH_REJECTS)
 
 
@@ -67,20 +72,29 @@ class Resuming:
         run: What keeps, or goes on.
         history: Keeps the record of the run.
         is_walked: Whether the policy applies the actions itself: then all is one transaction.
+        guards: Its limits.
     """
 
     def __init__(
-        self, inputs: Sequence[Input], options: SyncOptions, run: Run, history: History, *, is_walked: bool
+        self,
+        inputs: Sequence[Input],
+        options: SyncOptions,
+        run: Run,
+        history: History,
+        *,
+        is_walked: bool,
+        guards: Guards | None,
     ) -> None:
         self._inputs = inputs
         self._options = options
         self._run = run
         self._history = history
         self._is_walked = is_walked
+        self._guards = guards
         self._accounts = run.executor.accounts
         self._started = time.monotonic()
         self.seconds = 0.0  # that the run has taken before it was interrupted
-        self.has_begun = False  # whether it had committed a batch before
+        self.is_judged = False  # whether the guards have seen all that the run will do
         if run.commits_batches and not is_walked:
             run.keeper = self
             self._accounts.waiting.keeps_news = True
@@ -88,7 +102,8 @@ class Resuming:
     @property
     def is_possible(self) -> bool:
         """Whether the run could go on if it were interrupted."""
-        return self._run.keeper is not None and not any(map(_is_stream, self._inputs))
+        is_judged = self.is_judged or self._guards is None
+        return self._run.keeper is not None and is_judged and not any(map(_is_stream, self._inputs))
 
     def keep(self, where: Where, last: str) -> None:
         """Keep what is new since the last call, and where the run stands now."""
@@ -103,6 +118,8 @@ class Resuming:
             "asked": [sorted(kind.value for kind in self._run.asked(task)) for task in self._run.tasks],
             "figures": accounts.figures(),
             "seconds": self.seconds + time.monotonic() - self._started,
+            "judged": self.is_judged,
+            "unkept": _unkept(self._options),
         }
         blocks = chain(ledger, accounts.details.news(veil), accounts.waiting.news(veil))
         checkpoint.keep(self._history.run.pk, insert_into(self._run.using), blocks, position)
@@ -162,7 +179,8 @@ class Resuming:
             Whether there is anything left to do.
 
         Raises:
-            ConfigError: As `find_interrupted` and `check` say: it may have ended, or been undone, meanwhile.
+            ConfigError: As `find_interrupted` and `check` say: it may have ended, or been undone, meanwhile. Or guards
+                have not judged what it has left to do, of which they would see a part only.
 
         Queries: three for the run, one for its position, one for every fifty checkpoints, and three for its record.
         """
@@ -175,8 +193,13 @@ class Resuming:
         if position is not None:
             if position["format"] != _FORMAT:
                 raise ConfigError(f"run {found.pk} was begun by another version of nsync: sync without --resume")
+            if position["unkept"] != _unkept(self._options):
+                what = f'run {found.pk} was asked for with another value for a field that NSYNC["REDACT"] names'
+                raise ConfigError(f"{what} (--set, --snapshot-action): take the same")
+            if self._guards is not None and not position["judged"]:
+                what = f"the guards have not judged what run {found.pk} has left to do"
+                raise ConfigError(f"{what}: {_UNJUDGED}")
             self._put_back(found.pk, position)
-            self.has_begun = True
         self._history.go_on(found)
         return True
 
@@ -193,7 +216,7 @@ class Resuming:
             self._give_rows(task)
         self.kept()
         self._run.go_on(Where(*position["where"]), position["last"], position["asked"])
-        self.seconds = position["seconds"]
+        self.seconds, self.is_judged = position["seconds"], position["judged"]
 
     def _give_rows(self, task: Task) -> None:
         """Read again the rows that failed or wait: they were not kept, for the source has them."""
@@ -217,6 +240,13 @@ def _is_stream(given: Input) -> bool:
     if not isinstance(source, str | os.PathLike) or source == "-":
         return True
     return os.path.exists(source) and not os.path.isfile(source)
+
+
+def _unkept(options: SyncOptions) -> str:
+    """Give what tells apart the values in options that the history does not keep, and does not tell them."""
+    given = [value for target, value in options.set if is_redacted(target)]
+    given += [one for one in [options.snapshot_action] if veil_setting(one) != one]
+    return salted_hmac("nsync.resuming", to_json(given)).hexdigest() if given else ""
 
 
 def _value(options: Mapping[str, Any], key: str) -> str:

@@ -91,7 +91,7 @@ class Run:
         self.last_committed = ""  # in a dry run the one that would be
         self.is_withheld = False  # whether snapshots were left, because rows failed
         self.keeper: Keeper | None = None  # if each batch is committed by itself
-        self._start = Where(0, 0, 0)
+        self.start = Where(0, 0, 0)
         self._kinds = kinds_of(phases) or []
         self._columns: dict[Task, ByColumns] = {}
         self._asked: dict[Task, set[Kind]] = {task: set() for task in tasks}  # by rows that were decoded one by one
@@ -115,7 +115,7 @@ class Run:
             last_committed: As it was there.
             asked: For each source the kinds of actions that its rows have asked for (`asked`).
         """
-        self._start, self.last_committed = where, last_committed
+        self.start, self.last_committed = where, last_committed
         for task, kinds in zip(self.tasks, asked, strict=True):
             self._asked[task].update(map(Kind, kinds))
 
@@ -132,12 +132,12 @@ class Run:
         settling = settling_phase(self.phases)
         for number in range(len(self.phases)):
             for task in self.tasks:
-                if (number, task.number) >= self._start[:2] and (not number or self._is_asked(task, number)):
+                if (number, task.number) >= self.start[:2] and (not number or self._is_asked(task, number)):
                     self._run_source(task, number)
                 else:
                     self._bytes_done += task.source.size
                     self._show(0)
-            if number == settling and number >= self._start.phase:
+            if number == settling and number >= self.start.phase:
                 self._settle(number)
         self.take_away()
 
@@ -152,7 +152,7 @@ class Run:
         if self.commits_batches:
             self.ending.check()
         proofs = self._proofs_of(task)
-        count = self._start.row if (number, task.number) == self._start[:2] else 0
+        count = self.start.row if (number, task.number) == self.start[:2] else 0
         position = 0
         kinds = self._kinds[number] if self._kinds else frozenset()
         batches = Ahead(proofs.start(kinds, count), task.source, count)

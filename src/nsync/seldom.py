@@ -67,11 +67,17 @@ def interrupted_run(inputs: Sequence[Input], options: SyncOptions, using: str) -
 
 
 def resuming_of(
-    inputs: Sequence[Input], options: SyncOptions, run: Run, history: History, *, is_walked: bool
+    inputs: Sequence[Input],
+    options: SyncOptions,
+    run: Run,
+    history: History,
+    guards: Guards | None,
+    *,
+    is_walked: bool,
 ) -> Resuming | None:
     """Give what keeps where a run stands; None: it is one transaction, and begins anew if it is interrupted."""
     if options.resume is None and (options.as_transaction or options.dry_run):
         return None
     from nsync.resuming import Resuming
 
-    return Resuming(inputs, options, run, history, is_walked=is_walked)
+    return Resuming(inputs, options, run, history, is_walked=is_walked, guards=guards)

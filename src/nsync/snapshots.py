@@ -34,6 +34,7 @@ from nsync.rows import MISSING, Row, RowBatch
 from nsync.run import Run, Task
 from nsync.signals import batch_applied
 from nsync.steps import RowStep
+from nsync.veils import veil_setting
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -106,7 +107,7 @@ def _decoder(model: type[Model], system: str, systems: Collection[str], options:
         decoder = Decoder(layout)
         decoder.decode(Row(0, _HEADER, ("key",)), Place(0, 0, 0))
     except (ConfigError, RowError) as error:
-        raise ConfigError(f"--snapshot-action {options.snapshot_action}: {error}") from None
+        raise ConfigError(f"--snapshot-action {veil_setting(options.snapshot_action)}: {error}") from None
     return decoder
 
 
@@ -147,8 +148,8 @@ class _Unnamed:
         self._keys: NamedKeys | None = None
 
     @contextmanager
-    def compared(self, identities: Identities, number: int) -> Iterator[None]:
-        """Read the sources once more, and compare; the rows can be read within the block."""
+    def compared(self, identities: Identities, number: int, after: str | None) -> Iterator[None]:
+        """Read the sources once more, and compare; in the block rows can be read: those after a key, or none (None)."""
         self._keys = keys = NamedKeys(identities, number)
         keys.make()
         try:
@@ -157,7 +158,8 @@ class _Unnamed:
                     keys.add(_keys_in(batch, task))
                     if batch.error is not None:
                         raise batch.error
-            keys.compare(self._system, self._model)
+            if after is not None:
+                keys.compare(self._system, self._model, after)
             yield
         finally:
             with suppress(DatabaseError):  # what has ended the run is worth telling, not this
@@ -297,7 +299,8 @@ def take_away(run: Run, tasks: Sequence[Task]) -> bool:
         return False
     with ExitStack() as stack:
         for task in tasks:
-            stack.enter_context(_unnamed(task).compared(run.executor.resolver.identities, task.number))
+            identities, after = run.executor.resolver.identities, _last_done(run, task)
+            stack.enter_context(_unnamed(task).compared(identities, task.number, after))
         # A run that goes on finds those alone that it has not taken away yet, and counts on.
         firsts = {task: run.executor.accounts.ledger.rows(task.number) for task in tasks}
         left: dict[Task, bytearray | None] = dict.fromkeys(tasks)
@@ -308,6 +311,15 @@ def take_away(run: Run, tasks: Sequence[Task]) -> bool:
             before, count = count, sum(keys.count(1) for keys in put_off.values())
             is_last = count == before
     return True
+
+
+def _last_done(run: Run, task: Task) -> str | None:
+    """Give the key after which a run that goes on takes up a snapshot; None: it is done."""
+    _, source, _, key = run.start
+    removes = not run.options.snapshot_action.startswith("set:")  # what is done is not found again
+    if removes or source < task.number:
+        return ""
+    return key if source == task.number else None
 
 
 def _unnamed(task: Task) -> _Unnamed:
@@ -341,9 +353,11 @@ def _take_away(run: Run, task: Task, first: int, keys: bytearray | None, *, is_l
 
 def _commit(run: Run, task: Task, batch: RowBatch, by_columns: ByColumns | None, *, is_last: bool) -> list[Place]:
     """Take away some keys, in a transaction if each batch has one of its own, which is tried again after a conflict."""
+    where = Where(len(run.phases), task.number, 0, batch.records[-1][0])
 
     def attempt() -> list[Place]:
-        with run.boundary(lambda: "", partial(Where, len(run.phases), 0, 0)):
+        # Where nothing changes in the sources themselves, nothing else is named that was committed.
+        with run.boundary(lambda: run.last_committed or task.source.name, lambda: where):
             return _run_batch(run, task, batch, by_columns, is_last=is_last)
 
     def forget() -> None:

@@ -16,13 +16,15 @@ from nsync.conductor import database_error
 from nsync.conf import hidden_columns
 from nsync.errors import ConfigError, NsyncError
 from nsync.expiring import expire
-from nsync.history import end_run, insert_into, keep_outcomes, start_run, told_by
+from nsync.history import end_run, insert_into, is_of_others, keep_outcomes, start_run, told_by
 from nsync.locks import locked
 from nsync.models import RecordedChange
 from nsync.models import Run as RunRecord
 from nsync.opening import choose_database
 from nsync.options import SyncOptions
 from nsync.record.journal import Journal, model_of
+from nsync.record.report import VEILED
+from nsync.rowsin import by_index
 from nsync.unwinding import DONE as DONE
 from nsync.unwinding import Progress, Unwinding
 
@@ -116,7 +118,8 @@ def _unwind(
     started = time.monotonic()
     journal = None if mine is None else Journal(mine.pk, insert_into(using), hidden_columns())
     unwinding = Unwinding(record.pk, using, journal, only, progress, force=force)
-    unwinding.run()
+    with by_index(using):  # of tables that were filled a moment ago PostgreSQL does not know how large they are
+        unwinding.run()
     if journal is not None:
         journal.flush()
     if only and not (unwinding.done or unwinding.left):
@@ -143,7 +146,8 @@ def _enter(stack: ExitStack, record: RunRecord, mine: RunRecord | None, using: s
 def _give_up(mine: RunRecord | None, using: str, error: BaseException) -> None:
     """Say in the history why nothing was undone, and raise what others cannot be expected to know."""
     if mine is not None:
-        end_run(mine.pk, using, RunRecord.Status.FAILED, error=f"{type(error).__name__}: {error}")
+        why = VEILED if hidden_columns() and is_of_others(error) else f"{type(error).__name__}: {error}"
+        end_run(mine.pk, using, RunRecord.Status.FAILED, error=why)
         error.add_note(told_by(mine))
     if isinstance(error, DatabaseError):
         raise NsyncError(database_error(error)) from error

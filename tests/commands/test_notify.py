@@ -189,6 +189,16 @@ def test_values_that_are_not_to_be_kept_are_in_no_mail(
         assert "4711" not in mail.body
 
 
+def test_nor_is_what_a_snapshot_was_to_set(command: Command, settings: Any, mailoutbox: list[EmailMessage]) -> None:
+    settings.NSYNC = {"REDACT": ["testapp.Person.age"]}
+
+    assert command(*SYNC, "--snapshot", "--snapshot-action", "set:age=Secret").code == 1
+
+    body = the_mail(mailoutbox)[1]
+    assert "--snapshot-action set:age=(not kept): " in body
+    assert "Secret" not in body
+
+
 @pytest.mark.parametrize("is_redacted", [True, False])
 def test_words_that_are_not_ours_may_hold_such_values(
     command: Command, settings: Any, mailoutbox: list[EmailMessage], is_redacted: bool

@@ -65,11 +65,15 @@ class NamedKeys:
                 rows = [(key,) for key in keys[start : start + _AT_ONCE]]
                 cursor.executemany(f"{ignoring} INTO {self._named} (k) VALUES (%s)", rows)
 
-    def compare(self, system: str, model: Any) -> None:
+    def compare(self, system: str, model: Any, after: str = "") -> None:
         """
         Find the mappings of a system and a concrete model that are not named, once for all.
 
         Without those whose key is empty: no row could name them.
+
+        Args:
+            system, model: Whose mappings.
+            after: Only those whose key comes after this one, as the database sorts them; they are given in that order.
         """
         numbers = self._identities.system(system), self._identities.known_content_type(model)
         if not all(numbers):
@@ -82,9 +86,10 @@ class NamedKeys:
         self._execute(
             f"INSERT INTO {self._unnamed} (k) SELECT m.external_key FROM {mappings} m "
             "WHERE m.external_system_id = %s AND m.content_type_id = %s AND m.external_key <> '' "
+            f"{'AND m.external_key > %s ' if after else ''}"
             f"AND NOT EXISTS (SELECT 1 FROM {self._named} named WHERE named.k = m.external_key) "
             "ORDER BY m.external_key",
-            numbers,
+            (*numbers, after) if after else numbers,
         )
 
     def unnamed(self) -> Iterator[str]:

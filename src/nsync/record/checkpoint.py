@@ -30,6 +30,7 @@ class Where(NamedTuple):
     phase: int
     source: int
     row: int  # ordinal; all rows before it are done
+    key: str = ""  # of a snapshot: what it has done last
 
 
 class Block(NamedTuple):

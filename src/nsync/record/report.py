@@ -21,7 +21,7 @@ ROLLED_BACK = "rolled back"  # row errors, nothing committed
 STOPPED = "stopped by guard"  # it would have deleted or changed too much
 FAILED = "failed"  # a source, the database or a constraint ended the run
 DRY_RUN = "dry run"
-_VEILED = 'an error, whose text may hold values that NSYNC["REDACT"] hides; standard error has it'
+VEILED = 'an error, whose text may hold values that NSYNC["REDACT"] hides; standard error has it'
 FINISHED = "finished before"  # the run that was to go on has nothing left to do
 
 
@@ -147,7 +147,7 @@ class Report:
         if not hidden_columns():
             return self
         hidden = [source.hidden for source in self.all_sources]
-        error = _VEILED if self.error and any(hidden) else self.error
+        error = VEILED if self.error and any(hidden) else self.error
         return replace(self, spool=VeiledDetails(self.spool, hidden), error=error, diffs=())
 
     def outcome(self, entry: Entry) -> OutcomeKind | None:
