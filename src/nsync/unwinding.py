@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from nsync.apply.images import has_table
 from nsync.apply.mappings import mappings_of
@@ -22,6 +22,7 @@ from nsync.recording import KeptBlock, KeptRow, Recorder
 _READ = 200  # changes at once; a block among them may hold five thousand rows
 _AT_ONCE = 5_000  # rows that are put back together
 _BLOCKS = 4  # of mappings that are held in memory
+_RANGES = 20  # of numbers of mappings that are asked about together
 _MAPPING, _SYSTEM = ExternalKeyMapping._meta.label, ExternalSystem._meta.label
 DONE = {ChangeKind.INSERT: "removed", ChangeKind.DELETE: "brought back", ChangeKind.UPDATE: "set back"}
 
@@ -66,6 +67,7 @@ class Unwinding:
         self._waiting: dict[tuple[str, object], list[KeptRow]] = {}  # what was done to rows, the last first
         self._children: list[tuple[type[Model], list[KeptRow]]] = []  # created rows that wait for those of parents
         self._parents: list[tuple[type[Model], list[KeptRow]]] = []
+        self._holdable: dict[type[Model], bool] = {}
         self._rows = 0
         self._total = sum(self._changes.values_list("count", flat=True)) if progress else 0
 
@@ -267,6 +269,8 @@ class Unwinding:
 
     def _held(self, model: type[Model], pks: Sequence[object]) -> Mapping[object, str]:
         """Say which keys, of any system, mean created objects, other than those that the run itself made."""
+        if not self._may_be_held(model):
+            return {}
         found: set[int] = set()
         for mappings in mappings_of(model, pks, self._identities):
             found.update(mappings.values_list("pk", flat=True))
@@ -281,15 +285,33 @@ class Unwinding:
             if mapping.object_id in by_text
         }
 
+    def _may_be_held(self, model: type[Model]) -> bool:
+        """Whether there is any key for objects of a model, other than those that the run itself made."""
+        if model not in self._holdable:
+            kind = self._identities.known_content_type(model)
+            mappings = ExternalKeyMapping._base_manager.using(self._using).filter(content_type=kind)
+            self._holdable[model] = mappings.exclude(self._made.in_ranges()).exists()
+        return self._holdable[model]
+
 
 class _MadeMappings:
     """The mappings that a run made, or pointed elsewhere; blocks are read when they are asked for."""
 
     def __init__(self, changes: Any) -> None:
         self._changes = changes.filter(model=_MAPPING).exclude(kind=ChangeKind.DELETE.value)
-        blocks = self._changes.exclude(first_id="").values_list("pk", "first_id", "last_id")
-        self._blocks = [(pk, int(first), int(last)) for pk, first, last in blocks]
+        blocks = self._changes.exclude(first_id="").values_list("pk", "first_id", "last_id", "count")
+        self._blocks = [(pk, int(first), int(last)) for pk, first, last, _ in blocks]
+        self._ranges = _joined(
+            (int(first), int(last)) for _, first, last, count in blocks if _is_whole(first, last, count)
+        )
         self._read: dict[int, frozenset[object]] = {}
+
+    def in_ranges(self) -> Q:
+        """Give a condition that only mappings fulfil which the run made; others may be its own, too."""
+        condition = Q(pk__in=())
+        for first, last in self._ranges[:_RANGES]:
+            condition |= Q(pk__range=(first, last))
+        return condition
 
     def without(self, pks: Collection[int]) -> list[int]:
         """Give those of some mappings that the run did not make."""
@@ -309,6 +331,22 @@ class _MadeMappings:
                 del self._read[next(iter(self._read))]
             self._read[block] = frozenset(kept_pks(self._changes.get(pk=block)))
         return self._read[block]
+
+
+def _is_whole(first: str, last: str, count: int) -> bool:
+    """Whether a block has all numbers from its first to its last."""
+    return int(last) - int(first) + 1 == count
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges of numbers that follow each other."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first == found[-1][1] + 1:
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
+    return found
 
 
 def _with_parents(label: str) -> list[str]:
