@@ -590,7 +590,7 @@ def test_changes_that_could_not_be_recorded_are_recorded_once() -> None:
         raise OperationalError("others are in the way") from _Refusal()
 
     def records(sql: str, params: Any) -> bool:
-        return sql.startswith("INSERT INTO") and "recordedchange" in sql
+        return sql.startswith(("INSERT INTO", "COPY")) and "recordedchange" in sql
 
     start()
     undisturbed = picture(run(as_transaction=False))
