@@ -246,7 +246,7 @@ def _unkept(options: SyncOptions) -> str:
     """Give what tells apart the values in options that the history does not keep, and does not tell them."""
     given = [value for target, value in options.set if is_redacted(target)]
     given += [one for one in [options.snapshot_action] if veil_setting(one) != one]
-    return salted_hmac("nsync.resuming", to_json(given)).hexdigest() if given else ""
+    return salted_hmac("nsync.resuming", to_json(given), algorithm="sha256").hexdigest() if given else ""
 
 
 def _value(options: Mapping[str, Any], key: str) -> str:

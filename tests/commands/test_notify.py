@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
@@ -22,11 +23,13 @@ from tests.testapp.models import House, Person
 Command = Callable[..., Ran]
 SYNC = ("syncfile", "HR", "testapp", "Person", "persons.csv", "--notify", "-v", "0")
 BREAKS = "tests.commands.policies.BreaksItsBoundary"
+# Django 6.0 has begun to take addresses alone; before, names had to go with them.
+ADMINS: list[Any] = ["us@example.com"] if django.VERSION >= (6, 0) else [("Night watch", "us@example.com")]
 
 
 @pytest.fixture(autouse=True)
 def admins(settings: Any, in_folder: Path) -> None:
-    settings.ADMINS = [("Night watch", "us@example.com")]
+    settings.ADMINS = ADMINS
     settings.NSYNC = {}
     (in_folder / "persons.csv").write_text(BAD)
     (in_folder / "good.csv").write_text(GOOD)
@@ -314,8 +317,7 @@ def test_sigterm_is_told(project: Project) -> None:
     settings = project.folder / "project_settings.py"
     backend = "django.core.mail.backends.filebased.EmailBackend"
     settings.write_text(
-        f"{settings.read_text()}\nADMINS = [('Us', 'us@example.com')]\n"
-        f"EMAIL_BACKEND, EMAIL_FILE_PATH = {backend!r}, {str(mails)!r}\n"
+        f"{settings.read_text()}\nADMINS = {ADMINS!r}\nEMAIL_BACKEND, EMAIL_FILE_PATH = {backend!r}, {str(mails)!r}\n"
     )
     policy = ("--policy", "tests.commands.policies.PausesAfterEach")
 
