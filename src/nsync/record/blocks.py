@@ -10,8 +10,11 @@ from typing import Any
 
 from nsync.record.values import to_json
 
+_COUNTABLE = frozenset({int, str, bool, type(None)})  # types whose equal values are the same
 _LEVEL = 1  # of compression: a fifth of the size; better levels cost more time than the database
-_TEXT, _RANGE, _JSON = "t", "r", "j"  # how a column stands: its texts in lines; its first and last number; as JSON
+# How a column stands: its texts in lines; its first and last number; the same as texts; the one value that all have,
+# and how many there are; as JSON.
+_TEXT, _RANGE, _DIGITS, _SAME, _JSON = "t", "r", "d", "s", "j"
 
 
 def pack_columns(columns: Sequence[Sequence[object]]) -> str:
@@ -39,7 +42,11 @@ def unpack_columns(packed: str) -> list[list[Any]]:
 
 def _column(values: Sequence[object]) -> tuple[str, str]:
     kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= _COUNTABLE and values[0] == values[-1] and len(set(values)) == 1:
+        return _SAME, to_json([values[0], len(values)])
     if kinds == {str}:
+        if digits := _digits(values):
+            return _DIGITS, digits
         text = "\n".join(values)  # type: ignore[arg-type]  # they are all texts
         if text.count("\n") == len(values) - 1:
             return _TEXT, text
@@ -51,11 +58,23 @@ def _column(values: Sequence[object]) -> tuple[str, str]:
     return _JSON, to_json(list(values))
 
 
+def _digits(values: Sequence[Any]) -> str:
+    """Give the first and the last of consecutive numbers written as texts; "" if they are none."""
+    first, last = values[0], values[-1]
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        return ""
+    numbers = range(int(first), int(last) + 1)
+    return f"{first} {last}" if len(numbers) == len(values) and list(map(str, numbers)) == list(values) else ""
+
+
 def _values(how: str, text: str) -> list[Any]:
     if how == _TEXT:
         return text.split("\n")
-    if how == _RANGE:
+    if how in (_RANGE, _DIGITS):
         first, last = map(int, text.split())
-        return list(range(first, last + 1))
+        return list(map(str, range(first, last + 1)) if how == _DIGITS else range(first, last + 1))
+    if how == _SAME:
+        value, count = json.loads(text)
+        return [value] * count
     found: list[Any] = json.loads(text)
     return found
