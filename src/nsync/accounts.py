@@ -37,8 +37,7 @@ class Mark(NamedTuple):
     """What accounts were before a batch that may have to be taken back."""
 
     rows: tuple[Part, ...]  # that the batch may touch
-    counts: dict[str, int]  # of what is counted, and what is known to have happened at all
-    written: frozenset[str]
+    figures: dict[str, Any]
 
 
 class Accounts:
@@ -74,8 +73,7 @@ class Accounts:
         """
         self.details.mark()
         self.waiting.mark()
-        counts = {name: getattr(self, name) for name in _FIGURES}
-        return Mark(tuple(self.ledger.copy(*part) for part in rows), counts, frozenset(self.written))
+        return Mark(tuple(self.ledger.copy(*part) for part in rows), self.figures())
 
     def take_back(self, mark: Mark) -> None:
         """Forget what the batch has done: the database has taken it back."""
@@ -83,9 +81,7 @@ class Accounts:
         self.waiting.take_back()
         for part in mark.rows:
             self.ledger.restore(part)
-        for name, value in mark.counts.items():
-            setattr(self, name, value)
-        self.written = set(mark.written)
+        self.put_back(mark.figures)
         self.changed = None
 
     def keep(self) -> None:

@@ -75,6 +75,7 @@ class History:
         self._command = command
         self._hidden = hidden_columns()
         self._digests: dict[int, str] = {}
+        self._hidden_headers: dict[int, frozenset[str]] = {}
         self._mode = "" if options.dry_run else recorded or options.record or settings.RECORD
         self._journal: Journal | None = None
         self._hides_error = False  # that has ended the run
@@ -173,7 +174,9 @@ class History:
 
     def hidden_headers(self, task: Task) -> frozenset[str]:
         """Name the columns of a source whose values are not to be kept."""
-        return frozenset(_hidden_headers(task, self._hidden))
+        if task.number not in self._hidden_headers:  # it is asked for every problem of a row
+            self._hidden_headers[task.number] = frozenset(_hidden_headers(task, self._hidden))
+        return self._hidden_headers[task.number]
 
     def _end(self, status: str, **values: Any) -> None:
         assert self.run is not None  # asked before

@@ -14,7 +14,7 @@ from nsync.apply.deferred import check_postgresql
 from nsync.apply.inserting import insert_by_columns
 from nsync.apply.refusals import all_or_nothing
 from nsync.apply.removing import objects_with, raw_delete
-from nsync.apply.unmaking import holds_json, pointers_to
+from nsync.apply.unmaking import holds_json, pointers_to, rows_now
 from nsync.apply.updating import update_columns
 from nsync.changes import ChangeKind
 from nsync.equality import is_another
@@ -84,15 +84,9 @@ class Restorer:
 
     def _current(self, model: type[Model], rows: Iterable[KeptRow]) -> dict[object, Row]:
         """Read rows as they are now, and lock them where the database can."""
-        names, pk = columns_of(model), model._meta.pk.attname
-        found: dict[object, Row] = {}
-        for objects in objects_with(model, [row.pk for row in rows], self._using):
-            if connections[self._using].features.has_select_for_update:
-                objects = objects.select_for_update().order_by("pk")
-            for values in objects.values_list(*names):
-                row = dict(zip(names, values, strict=True))
-                found[row[pk]] = row
-        return found
+        names = columns_of(model)
+        found = rows_now(model, [row.pk for row in rows], self._using)
+        return {pk: dict(zip(names, values, strict=True)) for pk, values in found.items()}
 
     # What was created goes.
 

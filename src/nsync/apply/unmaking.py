@@ -42,7 +42,7 @@ def unmake(model: type[Model], block: KeptBlock, identities: Identities, recorde
         return False
     columns = {name: block.columns[block.names.index(name)] for name in names}
     made = dict(zip(block.pks, zip(*columns.values(), strict=True), strict=True))
-    if made != _rows_now(model, block.pks, identities.using) or _is_pointed_at(model, columns, made, identities.using):
+    if made != rows_now(model, block.pks, identities.using) or _is_pointed_at(model, columns, made, identities.using):
         return False
     try:
         with all_or_nothing(identities):
@@ -63,7 +63,8 @@ def holds_json(model: type[Model]) -> bool:
     return any(isinstance(field, JSONField) for field in model._meta.concrete_fields)
 
 
-def _rows_now(model: type[Model], pks: Sequence[object], using: str) -> dict[object, tuple[Any, ...]]:
+def rows_now(model: type[Model], pks: Sequence[object], using: str) -> dict[object, tuple[Any, ...]]:
+    """Read rows of a model's own table as they are now, by primary key, and lock them where the database can."""
     names = columns_of(model)
     pk = names.index(model._meta.pk.attname)
     found: dict[object, tuple[Any, ...]] = {}

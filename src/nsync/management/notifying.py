@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class NotifyingCommand(BaseCommand):
 
     notice: Notice  # a subclass sets it when it knows more
 
+    @abstractmethod
     def about(self, given: Mapping[str, Any]) -> str:
         """Name what the command is for, in the subject of the mail."""
-        raise NotImplementedError
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command, system checks included; if it fails, send the mail and let it fail."""
