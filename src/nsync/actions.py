@@ -118,7 +118,7 @@ class Combined(NamedTuple):
 Match = Operand | Combined
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Relation:
     """A relation that columns of a file name, compiled once per file (rule R3)."""
 

@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
     values: Sequence[object]  # EMPTY: the row says nothing of the relation
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Columns:
     """
     Consecutive rows, column by column. Rows that are in some way peculiar are named, and their values mean nothing.
@@ -78,7 +78,7 @@ class LinkedObjects(NamedTuple):
     pks: Sequence[object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Decided:
     """What becomes of consecutive rows, up to the first that is peculiar: those not named here are unchanged."""
 

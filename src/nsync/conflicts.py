@@ -19,7 +19,7 @@ _NO_SAVEPOINT = 1305
 _SQLITE_BUSY = 5  # the low byte of SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT and others (https://www.sqlite.org/rescode.html)
 # PostgreSQL: connection exceptions, and admin_shutdown, crash_shutdown, cannot_connect_now; or, of its client, a text.
 _LOST_STATES = ("08", "57P01", "57P02", "57P03")
-_LOST = re.compile(r"(closed|terminating) the connection|connection (is|already|has been) (closed|lost)", re.IGNORECASE)
+_LOST = r"(?i)(closed|terminating) the connection|connection (is|already|has been) (closed|lost)"
 # MariaDB and MySQL: CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_SERVER_LOST_EXTENDED of the client, ER_CONNECTION_KILLED,
 # and what PyMySQL says of a connection that is closed already.
 _LOST_NUMBERS = frozenset({2006, 2013, 2055, 1927, 0})
@@ -46,7 +46,7 @@ def ends_transaction(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Whether an error, or one from which it was raised, says that the connection is gone."""
     return any(
-        _state(one).startswith(_LOST_STATES) or _number(one) in _LOST_NUMBERS or _LOST.search(str(one))
+        _state(one).startswith(_LOST_STATES) or _number(one) in _LOST_NUMBERS or re.search(_LOST, str(one))
         for one in _causes(error)
     )
 

@@ -9,22 +9,25 @@ from typing import Final
 from nsync.conf import settings
 
 NOT_KEPT: Final = "(not kept)"
-_SETS: Final = re.compile(r"--(?:set?|snapshot-a[a-z]*)")  # argparse takes beginnings of options, too
-_PARTS: Final = re.compile(r"((?:--[a-z-]+=)?(?:set:)?\s*([^=\s]+?)\s*(?:=>[^=]*)?=)(.*)", re.DOTALL)
+_SETS: Final = r"--(?:set?|snapshot-a[a-z]*)"  # argparse takes beginnings of options, too
+_PARTS: Final = r"(?s)((?:--[a-z-]+=)?(?:set:)?\s*([^=\s]+?)\s*(?:=>[^=]*)?=)(.*)"
 
 
 def veil_arguments(arguments: Iterable[str]) -> Iterator[str]:
     """Give the words of a command line; in place of a value that ``--set`` gives a redacted field: `NOT_KEPT`."""
+    if not settings.REDACT:
+        yield from arguments
+        return
     before = ""
     for argument in arguments:
-        is_setting = _SETS.fullmatch(before) or _SETS.fullmatch(argument.partition("=")[0])
+        is_setting = re.fullmatch(_SETS, before) or re.fullmatch(_SETS, argument.partition("=")[0])
         yield veil_setting(argument) if is_setting else argument
         before = argument
 
 
 def veil_setting(text: str) -> str:
     """Veil the value in ``field=value`` or ``set:field=value``, if the field is redacted."""
-    found = _PARTS.fullmatch(text)
+    found = re.fullmatch(_PARTS, text) if settings.REDACT else None
     if found is None or not is_redacted(found[2]):
         return text
     return f"{found[1]}{NOT_KEPT}"

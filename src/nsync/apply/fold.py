@@ -39,7 +39,7 @@ class Between(NamedTuple):
     target: str
 
 
-@dataclass
+@dataclass(slots=True, eq=False, repr=False)
 class Folded:
     """What is to be written; primary keys and values may be `New`."""
 

@@ -15,7 +15,6 @@ from nsync.decode.flags import check_codes, decode_flags
 from nsync.decode.guard import Guard
 from nsync.decode.layout import FieldColumn, Layout, PropertyColumn
 from nsync.decode.match import MatchColumn, MatchError, parse
-from nsync.decode.moments import zone
 from nsync.decode.paths import Path, compile_path, follow
 from nsync.decode.references import (
     ARROW,
@@ -64,7 +63,10 @@ def compile_layout(
 
     Queries: none.
     """
-    zone(options)  # a zone that does not exist is wrong whether or not a column needs one
+    if options.timezone:
+        from nsync.decode.moments import zone
+
+        zone(options)  # one that does not exist is wrong whether or not a column needs it
     return _Compiler(model, header, system, systems, options).compile()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db.models import Model
@@ -31,8 +30,7 @@ class PropertyColumn(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
+class Layout(NamedTuple):
     """What each column of a source means. Positions count cells; those past the header are constants."""
 
     model: type[Model]

@@ -17,7 +17,7 @@ from nsync.options import SyncOptions
 _UNFIT = frozenset({"in", "range"})  # lookups that need more than one value (rule I2)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Path:
     """A checked path: where it leads, and how its values are converted."""
 

@@ -18,7 +18,7 @@ from django.db.models.fields import json as json_lookups
 from django.db.models.functions import ExtractIsoYear, ExtractYear
 
 from nsync.actions import EMPTY
-from nsync.decode import moments, numbers
+from nsync.decode import numbers
 from nsync.decode.cells import CellError, Converter, Field, Reader, cell_converter, check_text, text_of
 from nsync.decode.choices import choice_converter
 from nsync.decode.jsontext import json_converter
@@ -144,14 +144,8 @@ def _field_converter(field: Field, options: SyncOptions) -> Converter:
     number = _number_converter(field, options)
     if number:
         return number
-    if isinstance(field, models.DateTimeField):  # before DateField, its parent
-        return cell_converter(moments.datetime_reader(options))
-    if isinstance(field, models.DateField):
-        return cell_converter(moments.date_reader(options))
-    if isinstance(field, models.TimeField):
-        return cell_converter(moments.read_time)
-    if isinstance(field, models.DurationField):
-        return cell_converter(moments.read_duration)
+    if isinstance(field, models.DateField | models.TimeField | models.DurationField):
+        return cell_converter(_moment_reader(field, options))
     if isinstance(field, models.UUIDField):
         return cell_converter(_read_uuid)
     if isinstance(field, models.GenericIPAddressField):
@@ -171,6 +165,16 @@ def _number_converter(field: Field, options: SyncOptions) -> Converter | None:
     else:
         return None
     return cell_converter(read, numbers.comma_reader(read, code) if options.decimal_comma else None)
+
+
+def _moment_reader(field: Field, options: SyncOptions) -> Reader:
+    from nsync.decode import moments  # with expressions that take as long to compile as all other modules of the room
+
+    if isinstance(field, models.DateTimeField):  # before DateField, its parent
+        return moments.datetime_reader(options)
+    if isinstance(field, models.DateField):
+        return moments.date_reader(options)
+    return moments.read_time if isinstance(field, models.TimeField) else moments.read_duration
 
 
 def range_of(field: Field) -> tuple[int, int]:

@@ -6,8 +6,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
@@ -34,8 +33,7 @@ _LONGEST_SUBJECT: Final = 200  # characters
 _LONGEST_ERROR: Final = 5_000
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """What a mail tells of what the command has done."""
 
     status: str = ""  # in a few words

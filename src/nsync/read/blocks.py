@@ -16,7 +16,7 @@ _LIVE: Final = 8 * 1024  # characters, of a stream that nobody has read to its e
 _ROWS: Final = 5_000  # parsed at once, where text must be parsed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Block:
     """
     Some records of a file, one after the other; blank ones are left out (rule C4).

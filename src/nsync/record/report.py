@@ -55,7 +55,7 @@ class FieldDiff(NamedTuple):
     new: object
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """What a run did. Counts are of rows; after a rollback they say what the rows would have become."""
 
