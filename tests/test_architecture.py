@@ -316,15 +316,29 @@ def test_every_public_name_can_be_imported() -> None:
     assert [name for name in nsync.__all__ if getattr(nsync, name, None) is None] == []
 
 
-def test_a_command_imports_only_what_every_run_needs() -> None:
-    """What odd dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
-    late = ("dateutil", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
-    code = (
-        "import django, sys; django.setup(); import nsync.management.commands.syncfile; "
-        f"print([name for name in {late} if name in sys.modules])"
-    )
+def run_with_command(code: str) -> str:
+    """Run code in a Python that has imported the command, in the project of the tests."""
+    code = f"import django, sys; django.setup(); import nsync.management.commands.syncfile; {code}"
     paths = os.pathsep.join(map(str, [PACKAGE.parent, Path(__file__).resolve().parent.parent]))
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": paths}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return ran.stdout.strip()
 
-    assert ran.stdout == "[]\n"
+
+def test_a_command_imports_only_what_every_run_needs() -> None:
+    """What dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
+    late = ("dateutil", "nsync.decode.moments", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
+
+    assert run_with_command(f"print([name for name in {late} if name in sys.modules])") == "[]"
+
+
+def test_named_tuples_that_every_run_defines_do_not_postpone_their_annotations() -> None:
+    """``typing.NamedTuple`` compiles each postponed annotation by itself, which takes longer than all else it does."""
+    names = run_with_command("print(*(name for name in sys.modules if name.startswith('nsync.')))").split()
+    texts = {name: PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+    defining = {
+        name: text for name, path in texts.items() if path.is_file() and "(NamedTuple)" in (text := path.read_text())
+    }
+
+    assert len(defining) > 10
+    assert [name for name, text in defining.items() if "import annotations" in text] == []

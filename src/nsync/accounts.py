@@ -1,7 +1,5 @@
 """Accounts: what became of each row, what it says beside that, and what waits. Part of the conductor."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

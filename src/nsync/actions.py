@@ -1,16 +1,13 @@
 """Action: what a row asks for; with the match and the references that it names. Values only."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from django.db.models import Model
+from django.db.models import Model
 
-    from nsync.rows import Row
+from nsync.rows import Row
 
 
 class Kind(str, Enum):
@@ -48,7 +45,7 @@ class SyncActions(Flags):
 
     def __new__(
         cls, create: bool = False, update: bool = False, delete: bool = False, force: bool = False
-    ) -> SyncActions:
+    ) -> "SyncActions":
         """Check that the flags go together."""
         if delete and (create or update):
             raise ValueError("a delete cannot go with create or update")
@@ -112,7 +109,7 @@ class Combined(NamedTuple):
     """An inner node of a match expression."""
 
     operator: Literal["&", "|", "~"]
-    nodes: tuple[Operand | Combined, ...]  # one for "~", two or more for "&"; "|" without any finds nothing
+    nodes: tuple["Operand | Combined", ...]  # one for "~", two or more for "&"; "|" without any finds nothing
 
 
 Match = Operand | Combined

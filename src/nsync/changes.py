@@ -1,16 +1,13 @@
 """Change: what will happen to one object. Outcome: what became of a row. And the codes that explain it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from django.db.models import Model
+from django.db.models import Model
 
-    from nsync.actions import Place, Relation
-    from nsync.errors import Problem
+from nsync.actions import Place, Relation
+from nsync.errors import Problem
 
 
 class New(NamedTuple):

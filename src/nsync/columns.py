@@ -1,7 +1,5 @@
 """Columns: what many rows say, column by column, where all of them ask for the same thing. Values only."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -93,7 +91,7 @@ class Decided:
         """Whether there is anything to write."""
         return bool(self.new.rows or self.changed or self.linked.rows)
 
-    def before(self, stop: int) -> Decided:
+    def before(self, stop: int) -> "Decided":
         """Give what becomes of the rows before one of them."""
         new, linked = self.new, self.linked
         some = bisect_left(new.rows, stop)

@@ -1,7 +1,5 @@
 """Engine: how the rows of a source are read and written, and why. Part of the conductor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

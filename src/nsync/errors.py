@@ -1,7 +1,5 @@
 """The errors of nsync, named by what the caller does next."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """How long history is kept: ages as people write them, and what ``NSYNC["KEEP"]`` means."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta

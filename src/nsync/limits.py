@@ -1,7 +1,5 @@
 """Limit: how many objects a run may delete or change before a guard stops it."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """One run at a time per model, whatever the system: locks that a crash frees by itself. Part of the conductor."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterable, Iterator

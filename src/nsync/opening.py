@@ -1,7 +1,5 @@
 """Opening: what a run needs is found, opened and checked before anything is written. Part of the conductor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path

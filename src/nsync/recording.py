@@ -1,14 +1,11 @@
 """Rows of tables that were written: what a writer tells a recorder. Values only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from django.db.models import Model
 
 from nsync.changes import ChangeKind
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 class WrittenRows(NamedTuple):

@@ -1,11 +1,9 @@
 """Row and RowBatch: what a source says, before anything is interpreted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from nsync.errors import SourceError
 
@@ -68,7 +66,7 @@ class RowBatch:
             cells = record.split(self.delimiter) if self.delimiter else record
             yield ordinal, Row(line, self.header, tuple(cells))
 
-    def part(self, start: int, stop: int) -> RowBatch:
+    def part(self, start: int, stop: int) -> "RowBatch":
         """Give some of the rows."""
         some = slice(start, stop)
         return RowBatch(
@@ -83,7 +81,7 @@ class RowBatch:
         return [cells[position :: len(self.header)] for position in range(len(self.header))]
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, Row]], header: tuple[str, ...], error: SourceError | None = None) -> RowBatch:
+    def of(cls, rows: Sequence[tuple[int, Row]], header: tuple[str, ...], error: SourceError | None = None) -> Self:
         """Make a batch of rows with their ordinals."""
         ordinals = [ordinal for ordinal, _ in rows]
         return cls(header, ordinals, [row.number for _, row in rows], [row.values for _, row in rows], error=error)

@@ -1,7 +1,5 @@
 """Run: the sources of a run, phase by phase, batch by batch, and what is committed. Part of the conductor."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -288,7 +286,7 @@ class Run:
         """
         return nullcontext() if self.options.as_transaction else BatchBoundary(self, last, where)
 
-    def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator[RowStep]:
+    def _steps(self, task: Task, number: int, batch: RowBatch) -> Iterator["RowStep"]:
         """Give the rows of a batch, with the actions that belong to a phase."""
         asked = self._asked[task]
         for ordinal, row in batch:
@@ -297,7 +295,7 @@ class Run:
             step.actions = [action for action in step.actions if phase_of(self.phases, action) == number]
             yield step
 
-    def _decoded(self, task: Task, place: Place, row: Row) -> RowStep:
+    def _decoded(self, task: Task, place: Place, row: Row) -> "RowStep":
         """Decode a row; one that failed, waits or asks for nothing has no actions."""
         from nsync.steps import RowStep  # the planner, which rows that are decided by columns do not need
 

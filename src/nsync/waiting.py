@@ -1,7 +1,5 @@
 """Rows that wait for a later row, kept on disk, not in memory (rule R6). Part of the conductor."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple

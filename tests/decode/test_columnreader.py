@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -37,8 +37,9 @@ def as_texts(cells: Sequence[Sequence[str]], header: Sequence[str]) -> RowBatch:
     return RowBatch(tuple(header), range(count), range(2, count + 2), ["\t".join(row) for row in cells], "\t")
 
 
-def listed(columns: Columns | None) -> Columns | None:
-    return replace(columns, values=[list(values) for values in columns.values]) if columns else None
+def listed(columns: Columns | None) -> dict[str, Any] | None:
+    """All that columns say, so that two of them can be compared."""
+    return {**asdict(columns), "values": [list(values) for values in columns.values]} if columns else None
 
 
 def read(cells: Sequence[Sequence[Any]], header: Sequence[str] = _PLAIN, **options: Any) -> Columns | None:

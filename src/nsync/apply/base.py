@@ -1,7 +1,5 @@
 """Writer: what puts planned changes into the database; and which one a run uses."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 

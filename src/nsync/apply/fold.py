@@ -1,16 +1,13 @@
 """Fold: the changes of many rows, so that each object, pair and mapping is written once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from django.db.models import Model
 
 from nsync.actions import Relation
 from nsync.changes import Change, ChangeKind, New, ObjectId
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 Values = Mapping[str, object]
 Keys = Mapping[New, object]  # primary keys of the objects that were created

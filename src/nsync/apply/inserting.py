@@ -1,7 +1,5 @@
 """Inserting many rows at once: keys known afterwards, columns filled as ``save()`` fills them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """INSERT statements for many rows, where they cost less than ``bulk_create``: on SQLite and PostgreSQL."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import cache

@@ -1,7 +1,5 @@
 """ColumnReader: the rows of a batch as columns, where the layout is simple enough; the same values as a Decoder's."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import NoneType

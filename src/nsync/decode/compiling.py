@@ -1,7 +1,5 @@
 """Compile a header into a Layout: which column is a field, a reference, a property, a flag (rules C1 to C3, C6)."""
 
-from __future__ import annotations
-
 import difflib
 import inspect
 from collections import Counter

@@ -1,7 +1,5 @@
 """Layout: what each column of a source means; the values that `compiling` makes once per file (C1 to C3)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Match expressions: parsed once per text, bound to the values of each row (rules I2, I3)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Reference columns ``relation=>path``: compiled once per file; and read, row by row (rules R1 to R3)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """Whole columns of cells converted at once: the same values as cell by cell, in a fraction of the time (V1 to V4)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

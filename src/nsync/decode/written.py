@@ -6,8 +6,6 @@ it fills in what a cell does not say, reads ``2.5 Jan 2024`` as the 2nd and ``13
 order it is told, turns ``UTC+3`` round, and drops ``EST`` with a warning.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, time, timedelta, timezone, tzinfo
 from functools import cache
@@ -63,7 +61,7 @@ class _Words(NamedTuple):
 
 
 @cache
-def _names() -> parserinfo:
+def _names() -> "parserinfo":
     """Give what python-dateutil knows; it is imported when a file has such dates, since that takes a while."""
     from dateutil.parser import parserinfo
 

@@ -1,7 +1,5 @@
 """``--notify``: the admins of the project get a mail when a command fails."""
 
-from __future__ import annotations
-
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,22 +1,17 @@
 """Claims: which constrained values the rows of a batch take and give up, where the order of writing decides."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Model, Q, UniqueConstraint
 
 from nsync.actions import EMPTY, Place
 from nsync.changes import Change, ChangeKind, ObjectId
 from nsync.fields import concrete_model, field_of, is_assigned_as_given, is_plain, is_text, relations_to
 from nsync.plan.simple import canonical
 from nsync.plan.touched import Barrier
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 Columns = tuple[str, ...]
 Claim = tuple["type[Model]", Columns, tuple[object, ...]]  # the unique columns of a model, and their values

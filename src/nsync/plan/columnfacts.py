@@ -1,7 +1,5 @@
 """ColumnFacts: asks the database what whole columns of keys, match values and references find."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Simple queries: Django compiles each of them once per run; then they are asked again with other values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache, reduce
 from operator import and_
@@ -18,7 +16,7 @@ from nsync.plan.paths import final_field
 from nsync.plan.queries import condition_query
 
 _LOOKUPS = frozenset({Exact, IntegerFieldExact, RelatedExact})  # the SQL of these does not depend on the value
-_KINDS: dict[type, type[Field[Any, Any]] | tuple[type[Field[Any, Any]], ...]] = {
+_KINDS: "dict[type, type[Field[Any, Any]] | tuple[type[Field[Any, Any]], ...]]" = {
     int: IntegerField,
     str: (CharField, TextField),
     UUID: UUIDField,

@@ -1,7 +1,5 @@
 """RowPlan: what one row will do, collected rule by rule; and the two ways in which a row is put off."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, NamedTuple

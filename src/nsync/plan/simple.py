@@ -1,7 +1,5 @@
 """Comparisons that Python makes as the database does: many rows can ask them together, and memory can answer them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache

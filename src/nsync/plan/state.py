@@ -1,16 +1,12 @@
 """State: the slice of the database that one row knows, as answers to questions; absorbs what the row plans."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from django.db.models import Model
 
 from nsync.actions import Lookup, Match, Relation
 from nsync.changes import Change, ChangeKind, KeyMapping, ObjectId
-
-if TYPE_CHECKING:
-    from django.db.models import Model
-
 
 # Each question ends with a word of its own: tuples that hold the same are equal, whatever their class.
 

@@ -1,7 +1,5 @@
 """What a source is, which formats there are, and how one is opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches

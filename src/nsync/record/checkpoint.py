@@ -1,7 +1,5 @@
 """Checkpoint: where an interrupted run goes on. Each committed batch adds what is new since the one before."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice

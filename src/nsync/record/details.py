@@ -1,7 +1,5 @@
 """Details: what there is to say of the rows that are not plain success; spooled to disk, not held in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Ledger: one byte per row. What became of it, and whether it waits."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Pruning: history that nobody needs any more is removed, a little at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple

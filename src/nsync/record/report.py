@@ -1,7 +1,5 @@
 """Report: what a run did, as values; `nsync.record.text` and `nsync.record.files` show it (rules O1, O2)."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -142,7 +140,7 @@ class Report:
         """Give the first errors of rows, in file order, each by itself."""
         return sorted(chain.from_iterable(self.spool.first(ERROR, code, limit) for code in self.errors))[:limit]
 
-    def veiled(self) -> Report:
+    def veiled(self) -> "Report":
         """Give the same without values of columns that are not to be kept, for others than who runs the command."""
         if not hidden_columns():
             return self
