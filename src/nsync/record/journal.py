@@ -108,9 +108,10 @@ class Journal:
         names, columns, hidden = self._written(rows, rows.after or rows.before)
         pks = _writer(rows.model, rows.model._meta.pk.attname)(rows.pks)
         head = to_json({"names": names, HIDDEN: hidden})
+        whole = [pks, rows.lines, *columns]
         for start in range(0, len(pks), _AT_MOST):
             part = slice(start, start + _AT_MOST)
-            self._insert_block(rows, head, [column[part] for column in (pks, rows.lines, *columns)])
+            self._insert_block(rows, head, whole if len(pks) <= _AT_MOST else [column[part] for column in whole])
 
     def _insert_block(self, rows: WrittenRows, head: str, columns: Sequence[Sequence[Any]]) -> None:
         """Insert primary keys, lines and values as one block, or as two where a statement would be too long."""
@@ -249,6 +250,8 @@ def _rows_of(columns: Sequence[Sequence[object]], rows: WrittenRows) -> Iterator
 
 def _extent(pks: Sequence[Any]) -> tuple[str, str]:
     """Give the lowest and the highest of some primary keys: numbers as numbers, all else as text."""
-    if not all(type(pk) is int for pk in pks):
+    if isinstance(pks, range):
+        return text_of(pks[0]), text_of(pks[-1])
+    if set(map(type, pks)) != {int}:
         pks = list(map(str, pks))
     return text_of(min(pks)), text_of(max(pks))
