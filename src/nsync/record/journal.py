@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import IntegerField, Model
 
 from nsync.changes import ChangeKind
-from nsync.fields import field_of, held_field
+from nsync.fields import field_of, held_field, types_taken_as_they_are
 from nsync.models import RecordedChange
 from nsync.record.blocks import pack_columns, unpack_columns
 from nsync.record.values import column_reader, reader, survives, to_json, writer
@@ -98,7 +98,7 @@ class Journal:
         names: list[str] = []
         values: list[Sequence[object]] = []
         for name, column in zip(rows.names, columns, strict=True):
-            written = () if name in hidden else _writer(rows.model, name)(column)
+            written = () if name in hidden else _as_json(rows.model, name, column)
             if name not in hidden and survives(field_of(rows.model, name), column, written):
                 names.append(name)
                 values.append(written)
@@ -106,7 +106,7 @@ class Journal:
 
     def _insert_blocks(self, rows: WrittenRows) -> None:
         names, columns, hidden = self._written(rows, rows.after or rows.before)
-        pks = _writer(rows.model, rows.model._meta.pk.attname)(rows.pks)
+        pks = _as_json(rows.model, rows.model._meta.pk.attname, rows.pks)
         head = to_json({"names": names, HIDDEN: hidden})
         whole = [pks, rows.lines, *columns]
         for start in range(0, len(pks), _AT_MOST):
@@ -177,6 +177,13 @@ def may_hold(change: RecordedChange, pk: str) -> bool:
 def text_of(pk: object) -> str:
     """Give a primary key as the journal names it."""
     return str(pk)[:_ID_LENGTH]
+
+
+def _as_json(model: type[Model], name: str, values: Sequence[object]) -> Sequence[object]:
+    """Give values of a column as JSON has them; most are already, and to look at each takes time."""
+    if types_taken_as_they_are(field_of(model, name)):
+        return values  # a number, a text or a truth value, or what such a field makes of its text
+    return _writer(model, name)(values)
 
 
 @cache
