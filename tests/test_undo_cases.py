@@ -55,6 +55,19 @@ def left(report: UndoReport) -> list[tuple[str, str, str]]:
     return [(one.row.label.removeprefix("testapp."), one.code, one.field) for one in report.left]
 
 
+@pytest.mark.database("postgresql")
+def test_objects_go_whose_numbers_do_not_follow_each_other() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE testapp_parcel ALTER id SET INCREMENT BY 3")
+    before = tables()
+    number = run(parcels(), Parcel, engine="columns")
+    pks = sorted(Parcel.objects.values_list("pk", flat=True))
+    assert pks == list(range(pks[0], pks[0] + 3 * MANY, 3))
+    report = undo(number)
+    assert not differences(before, tables())
+    assert report.done["testapp.Parcel"] == {"removed": MANY}
+
+
 @pytest.mark.parametrize("engine", ["objects", "bulk", "columns"])
 @pytest.mark.parametrize("keys", [True, False])
 def test_many_objects_that_were_created_go(engine: str, keys: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -27,6 +28,13 @@ _COLUMNS = st.one_of(
 )
 
 
+class Colour(str, Enum):
+    """Texts of a type of their own, as choices are."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
 @given(st.lists(_COLUMNS, min_size=1, max_size=4))
 @settings(max_examples=300)
 def test_columns_come_back_as_they_were(columns: list[list[Any]]) -> None:
@@ -43,3 +51,14 @@ def test_what_can_be_said_in_a_word_takes_no_more(column: list[Any]) -> None:
 def test_a_column_may_have_no_or_one_value() -> None:
     assert unpack_columns(pack_columns([[], []])) == [[], []]
     assert unpack_columns(pack_columns([["5"], [5], [None], [True]])) == [["5"], [5], [None], [True]]
+
+
+def test_numbers_may_come_as_a_range() -> None:
+    columns = [range(7, 19), range(0, 24, 2), range(1, 2), range(0)]
+    assert unpack_columns(pack_columns(columns)) == [list(column) for column in columns]
+
+
+def test_texts_of_another_type_come_back_as_texts() -> None:
+    found = unpack_columns(pack_columns([[Colour.RED, Colour.BLUE], [Colour.RED, Colour.RED], [Colour.RED, None]]))
+    assert found == [["red", "blue"], ["red", "red"], ["red", None]]
+    assert {type(value) for column in found for value in column} == {str, type(None)}

@@ -93,11 +93,13 @@ class ColumnWriter:
 
     @contextmanager
     def _recording(self) -> Iterator[None]:
-        """Hand over what was written, once it is certain."""
-        self._written = []
-        yield
-        if self._recorder is not None:
-            self._recorder.take(self._written)
+        """Hand over what was written, once it is certain; kept any longer it would stand where the next rows go."""
+        try:
+            yield
+            if self._recorder is not None:
+                self._recorder.take(self._written)
+        finally:
+            self._written = []
 
     def remove(self, removed: Removed, names: Sequence[str], lines: Sequence[int]) -> None:
         """

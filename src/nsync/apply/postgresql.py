@@ -45,15 +45,17 @@ def sequence_of(field: Any, connection: Any) -> str:
     return (found and found[0]) or ""
 
 
-def next_numbers(sequence: str, count: int, connection: Any) -> list[object]:
+def next_numbers(sequence: str, count: int, connection: Any) -> Sequence[int]:
     """
-    Take numbers for new objects from a sequence.
+    Take numbers for new objects from a sequence; a range, unless somebody else takes some as well.
 
     Queries: one.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", [sequence, count])
-        return [number for (number,) in cursor.fetchall()]
+        numbers = [number for (number,) in cursor.fetchall()]
+    consecutive = range(numbers[0], numbers[0] + count)
+    return consecutive if numbers == list(consecutive) else numbers
 
 
 def copy_rows(model: type[Model], fields: Sequence[Any], values: Sequence[Sequence[Any]], connection: Any) -> None:

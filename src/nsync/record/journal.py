@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import IntegerField, Model
 
 from nsync.changes import ChangeKind
-from nsync.fields import field_of, held_field
+from nsync.fields import field_of, held_field, types_taken_as_they_are
 from nsync.models import RecordedChange
 from nsync.record.blocks import pack_columns, unpack_columns
 from nsync.record.values import column_reader, reader, survives, to_json, writer
@@ -98,7 +98,7 @@ class Journal:
         names: list[str] = []
         values: list[Sequence[object]] = []
         for name, column in zip(rows.names, columns, strict=True):
-            written = () if name in hidden else _writer(rows.model, name)(column)
+            written = () if name in hidden else _as_json(rows.model, name, column)
             if name not in hidden and survives(field_of(rows.model, name), column, written):
                 names.append(name)
                 values.append(written)
@@ -106,11 +106,12 @@ class Journal:
 
     def _insert_blocks(self, rows: WrittenRows) -> None:
         names, columns, hidden = self._written(rows, rows.after or rows.before)
-        pks = _writer(rows.model, rows.model._meta.pk.attname)(rows.pks)
+        pks = _as_json(rows.model, rows.model._meta.pk.attname, rows.pks)
         head = to_json({"names": names, HIDDEN: hidden})
+        whole = [pks, rows.lines, *columns]
         for start in range(0, len(pks), _AT_MOST):
             part = slice(start, start + _AT_MOST)
-            self._insert_block(rows, head, [column[part] for column in (pks, rows.lines, *columns)])
+            self._insert_block(rows, head, whole if len(pks) <= _AT_MOST else [column[part] for column in whole])
 
     def _insert_block(self, rows: WrittenRows, head: str, columns: Sequence[Sequence[Any]]) -> None:
         """Insert primary keys, lines and values as one block, or as two where a statement would be too long."""
@@ -176,6 +177,13 @@ def may_hold(change: RecordedChange, pk: str) -> bool:
 def text_of(pk: object) -> str:
     """Give a primary key as the journal names it."""
     return str(pk)[:_ID_LENGTH]
+
+
+def _as_json(model: type[Model], name: str, values: Sequence[object]) -> Sequence[object]:
+    """Give values of a column as JSON has them; most are already, and to look at each takes time."""
+    if types_taken_as_they_are(field_of(model, name)):
+        return values  # a number, a text or a truth value, or what such a field makes of its text
+    return _writer(model, name)(values)
 
 
 @cache
@@ -249,6 +257,8 @@ def _rows_of(columns: Sequence[Sequence[object]], rows: WrittenRows) -> Iterator
 
 def _extent(pks: Sequence[Any]) -> tuple[str, str]:
     """Give the lowest and the highest of some primary keys: numbers as numbers, all else as text."""
-    if not all(type(pk) is int for pk in pks):
+    if isinstance(pks, range):
+        return text_of(pks[0]), text_of(pks[-1])
+    if set(map(type, pks)) != {int}:
         pks = list(map(str, pks))
     return text_of(min(pks)), text_of(max(pks))
