@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import compress
 from typing import Any
 
 from django.apps import apps
@@ -23,16 +24,16 @@ def tables(names: Collection[str] = ()) -> Tables:
     chosen = [model for model in every if not names or (model._meta.auto_created or model).__name__ in names]
     models = [*chosen, ExternalKeyMapping, ExternalSystem]
     with_table = [model for model in models if model._meta.managed and not model._meta.proxy]
-    held = zip(with_table, _hold_rows(with_table), strict=True)
-    return {model._meta.label: _rows(model) if holds else {} for model, holds in held}
+    held = holding_rows([model._meta.db_table for model in with_table])
+    return {model._meta.label: _rows(model) if model._meta.db_table in held else {} for model in with_table}
 
 
-def _hold_rows(models: Sequence[type[Model]]) -> tuple[bool, ...]:
-    """Say of each table whether it holds any row: most hold none, and one question about all costs as much as one."""
-    names = (connection.ops.quote_name(model._meta.db_table) for model in models)
+def holding_rows(names: Sequence[str]) -> frozenset[str]:
+    """Give the tables that hold any row: most hold none, and to ask about all of them costs one query."""
+    holds = ", ".join(f"EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for name in names)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in names))
-        return tuple(map(bool, cursor.fetchone()))
+        cursor.execute(f"SELECT {holds}")
+        return frozenset(compress(names, cursor.fetchone()))
 
 
 def _rows(model: type[Model]) -> dict[Any, dict[str, Any]]:
