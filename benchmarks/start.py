@@ -19,7 +19,7 @@ from benchmarks.figures import START, Figure
 from benchmarks.processes import ROOT
 
 ROWS = 100
-_TURNS = 11  # the median of so many, of each in turns
+TURNS = 11  # the median of so many, of each in turns
 _FILE = "hundred.csv"
 _SYNC = ("syncfile", "HR", "myapp", "Person", _FILE)
 # What is measured → the commands before it, and the command.
@@ -30,7 +30,7 @@ _STEPS: dict[str, tuple[list[tuple[str, ...]], tuple[str, ...]]] = {
 }
 
 
-def figures(folder: Path) -> Iterator[Figure]:
+def figures(folder: Path, turns: int = TURNS) -> Iterator[Figure]:
     """Measure in a folder, which is empty."""
     project = folder / "start"
     shutil.copytree(ROOT / "example_project", project)
@@ -39,7 +39,7 @@ def figures(folder: Path) -> Iterator[Figure]:
     (project / _FILE).write_text("\n".join([header, *lines, ""]), encoding="utf-8")
     _run(project, ("migrate", "-v", "0"))
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in _STEPS}
-    for turn in range(_TURNS + 1):
+    for turn in range(turns + 1):
         for name, (before, command) in _STEPS.items():
             for one in before:
                 _run(project, one)
