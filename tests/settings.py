@@ -12,7 +12,7 @@ TIME_ZONE = "Europe/Berlin"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
 
-DATABASES = {
+DATABASES: dict[str, dict[str, object]] = {
     "default": database_settings(TEST_DATABASE),
     # For what concerns --database and routers. Django makes in-memory test databases of both SQLite aliases.
     "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
