@@ -287,10 +287,11 @@ def test_a_module_has_one_reason_to_exist_and_a_function_fits_on_a_screen(module
     assert long == {}
 
 
-def run_python(code: str) -> str:
-    """Run code in a Python that has neither Django's settings nor its apps."""
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    environment["PYTHONPATH"] = str(PACKAGE.parent)
+def run_python(code: str, **environment: str) -> str:
+    """Run code in a Python that has Django's settings, and so its apps, only if they are given."""
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    paths = os.pathsep.join(map(str, [PACKAGE.parent, Path(__file__).resolve().parent.parent]))
+    environment = {**inherited, "PYTHONPATH": paths, **environment}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -319,10 +320,7 @@ def test_every_public_name_can_be_imported() -> None:
 def run_with_command(code: str) -> str:
     """Run code in a Python that has imported the command, in the project of the tests."""
     code = f"import django, sys; django.setup(); import nsync.management.commands.syncfile; {code}"
-    paths = os.pathsep.join(map(str, [PACKAGE.parent, Path(__file__).resolve().parent.parent]))
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": paths}
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    return ran.stdout.strip()
+    return run_python(code, DJANGO_SETTINGS_MODULE="tests.settings")
 
 
 def test_a_command_imports_only_what_every_run_needs() -> None:

@@ -19,10 +19,11 @@ from nsync import SyncOptions, sync
 from nsync.errors import ConfigError
 from nsync.models import ExternalKeyMapping, RecordedChange, RowOutcome
 from nsync.models import Run as RunRecord
+from nsync.record.journal import kept_rows
 from nsync.undo import UndoReport, undo
 from tests import killed_runs
 from tests.plan.known import link
-from tests.testapp.models import Company, Depot, Employee, House, Parcel, Person, Tag
+from tests.testapp.models import Company, Crate, Depot, Employee, House, Parcel, Person, Tag
 from tests.undoing import differences, tables
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,21 @@ def test_objects_go_whose_numbers_do_not_follow_each_other() -> None:
     report = undo(number)
     assert not differences(before, tables())
     assert report.done["testapp.Parcel"] == {"removed": MANY}
+
+
+def test_defaults_of_other_types_are_recorded_as_the_columns_hold_them() -> None:
+    number = run("external_key,action_flags,code\n" + "".join(f"k{n},c,{n}\n" for n in range(MANY)), Crate)
+    columns = ("code", "status", "size", "label", "title")
+    recorded = [
+        tuple(row.after[name] for name in columns)
+        for change in RecordedChange.objects.filter(run=number, model="testapp.Crate")
+        for row in kept_rows(change)
+    ]
+    assert len(recorded) == MANY
+    assert sorted(recorded) == sorted(Crate.objects.values_list(*columns))
+    assert {type(value) for row in recorded for value in row} == {str, int}
+    assert undo(number).done["testapp.Crate"] == {"removed": MANY}
+    assert not Crate.objects.exists()
 
 
 @pytest.mark.parametrize("engine", ["objects", "bulk", "columns"])
