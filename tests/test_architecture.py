@@ -1,7 +1,7 @@
 """
 The arrows: who may import whom, who may touch the database, and how large a file may grow.
 
-    management, admin → the conductor → read, decode, plan, apply, record → the vocabulary
+    management, admin → feeds → the conductor → read, decode, plan, apply, record → the vocabulary
 
 Rooms import the vocabulary and themselves, never each other; only the conductor knows the rooms.
 """
@@ -37,6 +37,7 @@ VOCABULARY = frozenset(
         "equality",
         "errors",
         "fields",
+        "filelocks",
         "identities",
         "kept",
         "limits",
@@ -57,6 +58,7 @@ CONDUCTOR = frozenset(
         "accounts",
         "ahead",
         "batches",
+        "beforehand",
         "boundary",
         "bycolumns",
         "conducting",
@@ -93,8 +95,9 @@ OTHERS: dict[str, frozenset[str]] = {
     "__init__": frozenset(),  # its names are imported when they are asked for
     "admin": frozenset(),
     "apps": frozenset({"checks"}),  # to register them
-    "checks": frozenset(),
-    "management": frozenset({"conductor", "locks", "management", "opening", "policies", "undo"}),
+    "checks": frozenset({"feeds"}),
+    "feeds": frozenset({"beforehand", "feeds", "opening", "policies"}),
+    "management": frozenset({"conductor", "feeds", "locks", "management", "opening", "policies", "undo"}),
     "migrations": frozenset(),
     "policies": frozenset(),
 }
@@ -106,6 +109,10 @@ EXCEPTIONS = {
     ("management.running", "record.report"): "the type of what sync_all() gives",
     ("management.running", "record.text"): "and it prints the summary",
     ("management.notifying", "record.text"): "a mail has no control characters either",
+    ("management.feeding", "record.report"): "a feed moves a file as its report says",
+    ("management.disposing", "record.report"): "which report that is",
+    ("management.disposing", "record.files"): "and writes it beside a file that failed",
+    ("management.disposing", "record.rejects"): "with the rejects",
     ("management.history", "record.text"): "what a terminal shows has no control characters",
     ("management.commands.syncundo", "record.text"): "and so here",
     ("management.commands.syncruns", "record.exported"): "it prints what is recorded, as JSON and CSV",
@@ -326,6 +333,7 @@ def run_with_command(code: str) -> str:
 def test_a_command_imports_only_what_every_run_needs() -> None:
     """What dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
     late = ("dateutil", "nsync.decode.moments", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
+    late += ("nsync.feeds", "tomllib")
 
     assert run_with_command(f"print([name for name in {late} if name in sys.modules])") == "[]"
 

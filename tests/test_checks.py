@@ -43,7 +43,7 @@ def test_a_field_a_property_and_a_relation_may_be_closed(entry: str) -> None:
         ([], "E001", "NSYNC is a list", "NSYNC = {"),
         ({"NEVER_WRIT": []}, "E002", "unknown key: 'NEVER_WRIT'", "Did you mean 'NEVER_WRITE'?"),
         ({"never_write": []}, "E002", "unknown key: 'never_write'", "Did you mean 'NEVER_WRITE'?"),
-        ({"COLOUR": 1}, "E002", "unknown key: 'COLOUR'", "Known keys: KEEP, MAX_CHANGES"),
+        ({"COLOUR": 1}, "E002", "unknown key: 'COLOUR'", "Known keys: FEEDS, KEEP"),
         ({"NEVER_WRITE": "auth.User.email"}, "E003", "is a str", '"app.Model.field"'),
         ({"NEVER_WRITE": ["salary"]}, "E003", "malformed entry 'salary'", '"app.Model.field"'),
         ({"NEVER_WRITE": ["testapp.Person."]}, "E003", "malformed entry", '"app.Model.field"'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ def test_a_connection_that_is_lost_while_a_batch_is_written_leaves_nothing_half_
         report = run(engine=engine, as_transaction=as_transaction)
 
     assert "run again" in report.error
+    assert report.is_transient
     check_end(report, as_transaction)
 
 
@@ -117,6 +119,27 @@ def test_the_command_says_that_the_connection_is_lost(
     assert "run again" in said
     assert "Traceback" not in said
     assert len(people()) == (0 if code == 1 else 2)
+
+
+@pytest.mark.database("postgresql", "mariadb")
+def test_the_file_of_a_feed_whose_connection_is_lost_stays_for_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the file that has failed."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("persons.csv")
+    path.write_text(TEXT)
+    feed = ["[feeds.persons]", 'system = "HR"', 'model = "testapp.Person"', 'files = "*.csv"', 'archive = "done"']
+    Path("nsync.toml").write_text("\n".join(feed))
+
+    with disturbed(writes_person, lambda: cut("default"), skip=2), pytest.raises(CommandError, match="run again"):
+        call_command("syncfeed", "persons", "--engine", "objects", "-v", "0")
+
+    assert path.exists()
+    assert not Path("failed").exists()
+    call_command("syncfeed", "persons", "-v", "0")
+    assert not path.exists()
+    assert len(people()) == 6
 
 
 @pytest.mark.database("postgresql", "mariadb")

@@ -61,6 +61,7 @@ from django.core.management.base import BaseCommand
 import nsync
 from nsync.changes import ERROR_CODES, NOTE_CODES, REASON_CODES, WARNING_CODES, OutcomeKind
 from nsync.conf import known_keys
+from nsync.feeds.feed import KEYS
 from tests.doc_blocks import Form, parse
 from tests.doc_runner import matches
 
@@ -247,6 +248,11 @@ def test_no_page_names_an_option_that_no_command_has() -> None:
 @pytest.mark.parametrize("key", known_keys())
 def test_every_setting_is_in_the_reference(key: str) -> None:
     assert re.search(rf"\b{key}\b", text_of(REFERENCE))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_of_a_feed_is_in_the_reference(key: str) -> None:
+    assert f"``{key}``" in (REFERENCE / "feeds.rst").read_text(encoding="utf-8")
 
 
 def test_every_code_is_explained_and_no_other() -> None:

@@ -10,6 +10,7 @@ __version__ = "1.0.0.dev0"
 _PUBLIC = {  # name → module; imported when asked for, so that this package is safe before apps are ready
     "ActionFactory": "nsync.factory",
     "ConfigError": "nsync.errors",
+    "Feed": "nsync.feeds.feed",
     "Input": "nsync.opening",
     "Kind": "nsync.actions",
     "NsyncError": "nsync.errors",
@@ -20,6 +21,7 @@ _PUBLIC = {  # name → module; imported when asked for, so that this package is
     "SyncActions": "nsync.actions",
     "SyncOptions": "nsync.options",
     "TransientError": "nsync.errors",
+    "load_feeds": "nsync.feeds.reading",
     "sync": "nsync.conductor",
     "sync_all": "nsync.conductor",
 }

@@ -13,7 +13,8 @@ class NsyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the check of the settings, which ``manage.py check --tag nsync`` runs alone."""
-        from nsync.checks import check_settings
+        """Register the checks, which ``manage.py check --tag nsync`` runs alone; commands run that of the settings."""
+        from nsync.checks import check_feeds, check_settings
 
-        checks.register(check_settings, "nsync")
+        checks.register(check_settings, "nsync", "nsync_settings")
+        checks.register(check_feeds, "nsync", "nsync_feeds")

@@ -154,6 +154,7 @@ REASON_CODES: dict[str, str] = {
     "stale-mapping": "The mapping's object was gone already; the mapping was removed.",
 }
 NOTE_CODES: dict[str, str] = {
+    "column-gone": "A column that --map names and the source lacks (--contract any).",
     "filled-by-django": "A column that Django or the database fills itself; ignored.",
     "primary-key-ignored": "A primary key that the database numbers; ignored unless --map names it.",
     "duplicate-ignored": "A header that stands twice and is no column of the run; ignored.",

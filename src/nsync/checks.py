@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error
 
 from nsync.conf import known_keys, settings
+from nsync.errors import ConfigError
 from nsync.kept import Kept, keep_problems
 from nsync.limits import read_limit
 from nsync.options import CHOICES
@@ -42,6 +46,41 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         *_bad_redact(),
         *_bad_keep(),
         *_bad_limits(),
+    ]
+
+
+def check_feeds(**kwargs: Any) -> list[CheckMessage]:
+    """
+    Check the file of feeds, if there is one, or ``NSYNC["FEEDS"]`` says that there is.
+
+    Returns:
+        ``nsync.E008``: the file cannot be read; ``nsync.E009``: something in it is wrong; ``nsync.W001``: feeds refer
+        to each other, so that no order is right.
+    """
+    raw = getattr(django_settings, "NSYNC", {})
+    path = settings.FEEDS if isinstance(raw, dict) else None
+    if not isinstance(path, str | PathLike):
+        return [Error(f'NSYNC["FEEDS"] is {path!r}; it must be a path.', id="nsync.E008")] if "FEEDS" in raw else []
+    if "FEEDS" not in raw and not Path(path).exists():
+        return []
+    from nsync.feeds.checking import problems_of  # few projects have feeds
+    from nsync.feeds.ordering import in_order
+    from nsync.feeds.reading import FeedFile
+
+    try:
+        file = FeedFile(str(path))
+    except ConfigError as error:
+        return [Error(f"{error}.", id="nsync.E008")]
+    problems = problems_of(file)
+    if problems:
+        return [Error(file.told(one._replace(hint="")), hint=one.hint or None, id="nsync.E009") for one in problems]
+    return [
+        checks.Warning(
+            f"{file.path}: feeds refer to each other: {' → '.join(names)}.",
+            hint="syncfeeds runs them in the order of the file; what one cannot find yet, it finds the next time.",
+            id="nsync.W001",
+        )
+        for names in in_order(list(file.feeds.values())).cycles
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,7 @@ from nsync.identities import Identities
 from nsync.locks import Locked, locked
 from nsync.opening import Input, check_systems, choose_database, find_model, open_tasks, property_columns
 from nsync.options import SyncOptions
-from nsync.policies import SyncPolicy, TransactionSyncPolicy, is_walked
+from nsync.policies import Policy, SyncPolicy, TransactionSyncPolicy, is_walked
 from nsync.record import report as status
 from nsync.record.report import Report
 from nsync.reporting import database_error, report_of
@@ -44,8 +44,6 @@ from nsync.seldom import (
 from nsync.systems import create_systems
 
 logger = logging.getLogger(__name__)
-
-Policy = Callable[[Iterable[Any]], Any]  # a policy class, as a rule
 
 
 class Conductor:
@@ -88,6 +86,7 @@ class Conductor:
         self.history = History(self.using, options, everything, _dotted(policy), command, recorded)
         self.guards = guards_of(options, everything, identities)
         self.error = ""
+        self.is_transient = False
         self.stopped_by = ""
         self._was_committed = False
         self._is_rehearsed = False  # to the end
@@ -153,8 +152,9 @@ class Conductor:
         except Locked:
             raise
         except NsyncError as error:
-            self.error = str(error)
+            self.error, self.is_transient = str(error), isinstance(error, TransientError)
         except (DatabaseError, InterfaceError) as error:
+            self.is_transient = is_lost(error)
             self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self._note_end(error)
@@ -377,6 +377,7 @@ class Conductor:
             run=self.options.resume if self.history.run is None else self.history.run.pk,
             is_resumed=self.options.resume is not None and self.history.run is not None,
             can_resume=bool(report.last_committed) and self._can_go_on,
+            is_transient=self.is_transient,
         )
 
     def _state(self, is_committed: bool) -> str:

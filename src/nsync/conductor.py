@@ -10,13 +10,13 @@ from typing import BinaryIO, TextIO
 
 from django.db.models import Model
 
-from nsync.conducting import Conductor, Policy
+from nsync.conducting import Conductor
 from nsync.ending import EndRequest
 from nsync.errors import ConfigError
 from nsync.expiring import expire
 from nsync.opening import Input
 from nsync.options import SyncOptions
-from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
+from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy, Policy
 from nsync.record.report import Report
 from nsync.reporting import database_error
 from nsync.run import Progress

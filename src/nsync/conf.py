@@ -29,6 +29,9 @@ class Setting(Generic[T]):
 class Settings:
     """What ``NSYNC`` may hold: each attribute is the key of the same name."""
 
+    FEEDS = Setting[object]("nsync.toml")
+    """Path of the file that describes the feeds (`nsync.feeds`)."""
+
     KEEP = Setting[Mapping[str, object]]({})
     """How long history is kept, such as ``{"changes": "90d", "runs": "2y"}`` (`nsync.kept`)."""
 

@@ -20,6 +20,10 @@ class ConfigError(NsyncError):
     """The call is wrong: fix it and call again. Nothing was written."""
 
 
+class HeaderError(ConfigError):
+    """The columns of a source are not those that the call expects: fix one of both. Nothing was written."""
+
+
 class SourceError(NsyncError):
     """A source cannot be read (on). The run stops, as with ``--on-error stop``."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -15,11 +14,7 @@ from django.db import Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from nsync.errors import ConfigError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from nsync.filelocks import drop_file, read_file, take_file
 
 
 def choose_locks(connection: BaseDatabaseWrapper, run: str, in_transaction: bool) -> Locks:
@@ -178,7 +173,7 @@ class _Files(Locks):
                 is_ours = hold.connection is self.connection
                 hold.count += is_ours
                 return is_ours
-            file = _take_file(key[1], self._run, self._database) if self._database else None
+            file = take_file(key[1], self._run, self._database) if self._database else None
             if file is None and self._database:
                 return False
             _holds[key] = _Hold(self.connection, self._run, file)
@@ -193,7 +188,7 @@ class _Files(Locks):
                 return
             del _holds[key]
             if hold.file is not None:
-                _drop_file(key[1], hold.file)
+                drop_file(key[1], hold.file)
 
     def owner(self, name: str) -> object:
         key = os.getpid(), self._place(name)
@@ -201,7 +196,7 @@ class _Files(Locks):
             hold = _holds.get(key)
             if hold is not None:
                 return hold.run
-            return _read_file(key[1]) if self._database else None
+            return read_file(key[1]) if self._database else None
 
     def forget(self, name: str) -> None:
         if self._database and os.path.exists(self._place(name)) and self.get(name):
@@ -234,84 +229,3 @@ def _blaming_file() -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(f"no lock can be kept beside the database: {error}") from error
-
-
-def _take_file(path: str, run: str, database: str) -> int | None:
-    """Lock a file, which is made if there is none, and write the run into it; None: somebody else has locked it."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if not _lock_file(file):
-                os.close(file)
-                return None
-            if _is_at(path, file):
-                break
-        except OSError:
-            os.close(file)
-            raise
-        os.close(file)  # who had it has removed it since it was opened
-    with suppress(OSError):  # who may write to the database may lock it; but the file may be another user's
-        os.chmod(path, os.stat(database).st_mode & 0o666)
-    os.ftruncate(file, 0)
-    os.write(file, run.encode())
-    return file
-
-
-def _is_at(path: str, file: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(file))
-    except FileNotFoundError:
-        return False
-
-
-def _drop_file(path: str, file: int) -> None:
-    with suppress(OSError):  # Windows removes no file that is open
-        os.remove(path)
-    with suppress(OSError):
-        _unlock_file(file)  # not only closed: a fork may have it too
-    os.close(file)
-
-
-def _read_file(path: str) -> str | None:
-    """Read which run has locked a file; None: nobody has."""
-    try:
-        file = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        if not _lock_file(file, is_shared=True):
-            return os.read(file, 100).decode()
-        _unlock_file(file)
-        return None
-    finally:
-        os.close(file)
-
-
-if sys.platform == "win32":
-    _FAR = 1 << 30  # what is locked cannot be read there, so that is a byte behind all others
-
-    def _lock_file(file: int, is_shared: bool = False) -> bool:
-        os.lseek(file, _FAR, os.SEEK_SET)
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            os.lseek(file, 0, os.SEEK_SET)
-            return False
-        os.lseek(file, 0, os.SEEK_SET)
-        return True
-
-    def _unlock_file(file: int) -> None:
-        os.lseek(file, _FAR, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
-
-else:
-
-    def _lock_file(file: int, is_shared: bool = False) -> bool:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock_file(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)

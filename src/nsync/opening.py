@@ -9,9 +9,10 @@ from django.apps import apps
 from django.db import connections, router
 from django.db.models import Model
 
-from nsync.decode.compiling import check_model, check_names, compile_layout
+from nsync.decode.compiling import check_model, compile_layout
+from nsync.decode.contract import check_names
 from nsync.decode.decoder import Decoder
-from nsync.errors import ConfigError
+from nsync.errors import ConfigError, HeaderError
 from nsync.fields import concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping, ExternalSystem
@@ -82,14 +83,17 @@ def open_tasks(
         source = open_source(given.source, options)
         stack.callback(source.close)
         sources.append(source)
-    check_names(options, [source.header for source in sources])
+    try:
+        check_names(options, [source.header for source in sources])
+    except ConfigError as error:
+        raise HeaderError(str(error)) from None
     systems = {*_systems(using), *(given.system for given in inputs)}
     tasks = []
     for number, (given, model, source) in enumerate(zip(inputs, models, sources, strict=True)):
         try:
             layout = compile_layout(model, source.header, given.system, systems, options)
         except ConfigError as error:
-            raise ConfigError(" ".join([f"{source.name}: {error}", *map("({})".format, source.notes)])) from None
+            raise HeaderError(" ".join([f"{source.name}: {error}", *map("({})".format, source.notes)])) from None
         tasks.append(Task(number, source, model, given.system, Decoder(layout)))
     return tasks
 

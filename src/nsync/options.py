@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from nsync.errors import ConfigError
 from nsync.limits import read_limit
 
+Contract = Literal["exact", "at-least", "any"]
 DateOrder = Literal["", "dmy", "mdy", "ymd"]
 OnDisplaced = Literal["delete", "keep", "error"]
 OnMissingReference = Literal["warn", "error"]
@@ -17,6 +18,7 @@ Record = Literal["", "changes", "rows", "summary"]
 Engine = Literal["auto", "columns", "bulk", "objects"]
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "contract": get_args(Contract),
     "date_order": get_args(DateOrder),
     "engine": get_args(Engine),
     "on_displaced": get_args(OnDisplaced),
@@ -51,12 +53,13 @@ class SyncOptions:
     action_flags_column: str = "action_flags"
     flag_map: tuple[tuple[str, str], ...] = ()
     match_on: str | None = None
-    external_key_column: str | None = None  # None: "external_key"
+    external_key_column: str | None = None  # "id", or several: "{site}-{id}"; None: "external_key"
     map: tuple[tuple[str, str], ...] = ()  # (header, target); target "" drops the column
     set: tuple[tuple[str, str], ...] = ()  # (target, constant)
     only_columns: tuple[str, ...] = ()
     allow_columns: tuple[str, ...] = ()
     strict: bool = False
+    contract: Contract = "at-least"  # which columns the sources must have, beside those that options name
 
     # values (rules C5, V1 to V5)
     null_marker: str | None = None
@@ -102,6 +105,15 @@ class SyncOptions:
         if self.max_errors is not None:
             return self.max_errors
         return 1_000 if self.on_error == "rollback" else None
+
+
+def contradiction(options: SyncOptions) -> str:
+    """Say which options do not go together, "" if all do."""
+    if options.snapshot_despite_errors and not (options.snapshot and options.on_error == "skip"):
+        return "--snapshot-despite-errors goes with --snapshot and --on-error skip"
+    if options.snapshot_action != "delete" and not options.snapshot:
+        return "--snapshot-action goes with --snapshot"
+    return ""
 
 
 def _check_of(name: str, default: object) -> tuple[Callable[[Any], bool], str]:

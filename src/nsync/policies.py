@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from nsync.actions import Action, Kind
+from nsync.errors import ConfigError
 
+EXAMPLES: Final = "nsync.policies.BasicSyncPolicy or nsync.policies.OrderedSyncPolicy"
+Policy = Callable[[Iterable[Any]], Any]  # a policy class, as a rule
 Phase = Kind | Callable[[Action], bool]
 
 
@@ -135,3 +139,21 @@ def is_walked(policy: Callable[[Iterable[Any]], Any]) -> bool:
     while isinstance(made, TransactionSyncPolicy) and type(made).execute is TransactionSyncPolicy.execute:
         made = made.policy
     return not (isinstance(made, SyncPolicy) and type(made).execute is SyncPolicy.execute)
+
+
+def load_policy(path: str) -> Policy:
+    """
+    Import the class that ``--policy`` names.
+
+    Raises:
+        ConfigError: There is none, or it is no policy.
+    """
+    try:
+        policy: Any = import_string(path)
+    except ImportError as error:
+        raise ConfigError(f"--policy {path}: {error}; name a class, such as {EXAMPLES}") from error
+    if not isinstance(policy, type) or not callable(getattr(policy, "execute", None)):
+        raise ConfigError(f"--policy {path}: is no class with an execute() method; name one, such as {EXAMPLES}")
+    if policy is TransactionSyncPolicy:
+        raise ConfigError(f"--policy {path}: it wraps another policy, as --as-transaction does; leave --policy out")
+    return policy

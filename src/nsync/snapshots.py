@@ -190,14 +190,15 @@ class _Unnamed:
 def _keys_in(batch: RowBatch, task: Task) -> list[str]:
     """Give the keys that rows name, whatever else is wrong with them."""
     layout = task.decoder.layout
-    position = layout.key
-    assert position is not None  # open_snapshots() has asked
+    assert layout.key is not None  # open_snapshots() has asked
     columns = batch.columns()
-    cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]
     marker = layout.options.null_marker
-    texts = (str(cell).strip() for cell in cells if cell is not MISSING and cell is not None and cell != marker)
+    parts = []
+    for position in layout.key.positions:
+        cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]
+        parts.append(["" if cell is MISSING or cell is None or cell == marker else str(cell) for cell in cells])
     # What no mapping can hold is no key of one (rule M1).
-    return [key for key in texts if key and len(key) <= KEY_LENGTH and "\0" not in key]
+    return [key for key in layout.key.join(parts) if key and len(key) <= KEY_LENGTH and "\0" not in key]
 
 
 class _TakenAway(RowStep):

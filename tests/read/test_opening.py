@@ -20,7 +20,8 @@ import pytest
 
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
-from nsync.read.base import Source, open_source, registered_formats, registered_suffixes
+from nsync.read.base import Source, open_source
+from nsync.read.formats import FORMATS, suffixes
 from nsync.read.streams import check_read_once
 
 from .conftest import OpenBytes
@@ -31,8 +32,8 @@ def values(source: Source) -> list[tuple[object, ...]]:
 
 
 def test_csv_is_registered() -> None:
-    assert "csv" in registered_formats()
-    assert ".csv" in registered_suffixes()
+    assert "csv" in FORMATS
+    assert ".csv" in suffixes()
 
 
 @pytest.mark.parametrize("name", ["houses.csv", "HOUSES.CSV", "airports.dat", "houses", ".csv", "a.b.c"])

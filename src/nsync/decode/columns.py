@@ -136,7 +136,7 @@ class ColumnReader:
     def sketch(self, rows: RowBatch) -> Sketch | None:
         """Say what most of the first rows ask for, and where it stands; None if that cannot be told by columns."""
         layout = self._layout
-        if layout.options.null_marker is not None:
+        if layout.options.null_marker is not None or (layout.key is not None and layout.key.is_joined):
             return None
         cells = self._cells(rows, set())
         flags, match = self._flags(cells, set()), self._match(cells, set())
@@ -149,7 +149,7 @@ class ColumnReader:
             match=match,
             match_cell=self._cell(layout.match_on),
             match_text="" if layout.match_on is None else _commonest(cells[layout.match_on], set()),
-            key=self._cell(layout.key),
+            key=self._place(layout.key.positions[0]) if layout.key else None,
             fields=tuple((self._place(one.position), one.attname) for one in self._fields),
             references=tuple(
                 SketchedReference(self._place(one.position), one.relation, one.path, one.system)
@@ -260,10 +260,10 @@ class ColumnReader:
         return tuple(dict.fromkeys(self._match_names[name] for name in names))
 
     def _keys(self, cells: list[Sequence[Any]], peculiar: set[int]) -> Sequence[str]:
-        position = self._layout.key
-        if position is None:
+        key = self._layout.key
+        if key is None:
             return ()
-        keys: list[str] = list(map(str.strip, cells[position]))
+        keys = key.join([cells[position] for position in key.positions])
         if "" in keys:
             peculiar.update(number for number, key in enumerate(keys) if not key)
         if max(map(len, keys)) > KEY_LENGTH or "\0" in "".join(keys):

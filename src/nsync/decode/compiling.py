@@ -1,6 +1,5 @@
 """Compile a header into a Layout: which column is a field, a reference, a property, a flag (rules C1 to C3, C6)."""
 
-import difflib
 import inspect
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -11,6 +10,8 @@ from django.db.models import Model
 from nsync.actions import Lookup
 from nsync.decode.flags import check_codes, decode_flags
 from nsync.decode.guard import Guard
+from nsync.decode.keys import DEFAULT as _KEY
+from nsync.decode.keys import KeyCells, check_key, nearest
 from nsync.decode.layout import FieldColumn, Layout, PropertyColumn
 from nsync.decode.match import MatchColumn, MatchError, parse
 from nsync.decode.paths import Path, compile_path, follow
@@ -29,7 +30,6 @@ from nsync.options import SyncOptions
 
 _OURS = "nsync_"  # columns of a rejects file (rule O3)
 _MATCH = "match_on"
-_KEY = "external_key"
 _FLAGS = "action_flags"
 
 
@@ -81,6 +81,7 @@ class _Compiler:
         self.options = options
         self.guard = Guard(options.allow_columns)
         self.controls: dict[str, int] = {}
+        self.key_positions: dict[str, int] = {}  # by header
         self.fields: dict[str, FieldColumn] = {}
         self.properties: dict[str, PropertyColumn] = {}
         self.references: dict[Any, list[ReferenceColumn]] = {}
@@ -108,7 +109,7 @@ class _Compiler:
             constants=tuple(text for _, text in self.options.set),
             flags=self.controls.get(_FLAGS),
             match_on=self.controls.get(_MATCH),
-            key=self.controls.get(_KEY),
+            key=self._key_cells(),
             fields=tuple(self.fields.values()),
             properties=tuple(self.properties.values()),
             relations=tuple(compile_relation(self.model, field, columns) for field, columns in self.references.items()),
@@ -118,6 +119,11 @@ class _Compiler:
             columns=self._headers(),
             notes=tuple(self.notes),
         )
+
+    def _key_cells(self) -> KeyCells | None:
+        if not self.key_positions:
+            return None
+        return KeyCells(self.key_names, tuple(self.key_positions[header] for header in self.key_names.headers))
 
     def _headers(self) -> dict[str, str]:
         headers = {column.attname: column.header for column in self.fields.values()}
@@ -132,12 +138,8 @@ class _Compiler:
         mapped: dict[str, list[str]] = {}
         for header, target in self.options.map:
             mapped.setdefault(header.strip(), []).append(target.strip())
-        key_header = self.options.external_key_column
-        if key_header is not None and key_header not in self.header:
-            raise ConfigError(f"--external-key-column: no column {key_header!r}{_nearest(key_header, self.header)}")
         dropped = {header for header, targets in mapped.items() if not any(targets)}
-        if key_header in dropped:
-            raise ConfigError(f"--external-key-column {key_header!r} and --map '{key_header}=' contradict each other")
+        self.key_names = check_key(self.options.external_key_column, self.header, dropped)
         for position, header in enumerate(self.header):
             control = "" if header in dropped else self._control_of(header)
             if control:
@@ -146,6 +148,9 @@ class _Compiler:
                 yield from (_Target(position, header, name, True) for name in mapped[header] if name)
             elif header and not control and not header.startswith(_OURS):
                 yield _Target(position, header, header, False)
+        for header in mapped if self.options.contract == "any" else ():
+            if header not in self.header:
+                self.notes.append(Problem("column-gone", "the source has no such column; left as it is", header))
         for number, (name, _) in enumerate(self.options.set):
             yield _Target(len(self.header) + number, f"--set {name}", name, True)
 
@@ -153,7 +158,7 @@ class _Compiler:
         """Give the control column that a header is by its own name, "" if none (rule C1)."""
         if header == self.options.action_flags_column:
             return _FLAGS
-        if header == (self.options.external_key_column or _KEY):
+        if header in self.key_names.headers:
             return _KEY
         return _MATCH if header == _MATCH else ""
 
@@ -177,6 +182,8 @@ class _Compiler:
         name = target.name
         if target.is_control:
             self.controls[name] = target.position
+            if name == _KEY:
+                self.key_positions[target.header] = target.position
             return
         only = self.options.only_columns
         if only and target.header not in only and name not in only and not target.header.startswith("--set "):
@@ -280,7 +287,7 @@ class _Compiler:
         """Rule C3: ignored and said once, or an error with ``--strict`` and for a target that an option names."""
         names = [field.name for field in self.model._meta.get_fields() if not getattr(field, "hidden", False)]
         names += [name for name in dir(self.model) if self._property(name)]
-        message = f"no such field on {self.model._meta.object_name}{_nearest(target.name, names)}"
+        message = f"no such field on {self.model._meta.object_name}{nearest(target.name, names)}"
         if self.options.strict or target.is_mapped:
             is_renamed = target.is_mapped and not target.header.startswith("--set ")
             raise ConfigError(f"{target.header}{f' → {target.name}' if is_renamed else ''}: {message}")
@@ -309,27 +316,6 @@ class _Compiler:
             decode_flags(text, {})
         except RowError as error:
             raise ConfigError(f"--action-flags {text!r}: {error}") from None
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    """Give ``; did you mean …?`` if some name is close."""
-    close = difflib.get_close_matches(name, list(names), 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def check_names(options: SyncOptions, headers: Sequence[Sequence[str]]) -> None:
-    """
-    Refuse column names in options that no source has.
-
-    Raises:
-        ConfigError: ``--map`` or ``--only-columns`` names a column that is in none of the headers.
-    """
-    known = dict.fromkeys(name for header in headers for name in header if name)  # in the order of the file
-    for option, names in (("--map", [header for header, _ in options.map]), ("--only-columns", options.only_columns)):
-        targets = {target for _, target in options.map} if option == "--only-columns" else set()
-        for name in names:
-            if name.strip() not in {*known, *targets}:
-                raise ConfigError(f"{option}: no column {name!r}{_nearest(name, known)}; there are {', '.join(known)}")
 
 
 def check_model(model: type[Model]) -> None:

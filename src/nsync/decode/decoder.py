@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from nsync.actions import Action, Flags, Kind, Match, Place, Reference
-from nsync.decode.conditions import read_cell, read_key, shown
+from nsync.decode.conditions import read_cell, shown
 from nsync.decode.flags import decode_flags
 from nsync.decode.layout import Layout
 from nsync.decode.match import MatchError, Node, bind, parse
@@ -92,13 +92,9 @@ class Decoder:
         return decode_flags(self.layout.options.action_flags or "", {})
 
     def _key(self, cells: list[object]) -> str:
-        position = self.layout.key
-        cell = MISSING if position is None else cells[position]
-        if cell is MISSING or cell is None:
-            return ""
-        column = self.layout.options.external_key_column or "external_key"
-        key = read_key(cell, column)
+        key = self.layout.key.read(cells) if self.layout.key else ""
         if len(key) > KEY_LENGTH:
+            column = self.layout.options.external_key_column or "external_key"
             message = f"a key has at most {KEY_LENGTH} characters; shorten it in the system that gives it"
             raise RowError(Problem("too-long", message, column, shown(key)))
         return key

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.db.models import Model
 
+from nsync.decode.keys import KeyCells
 from nsync.decode.match import MatchColumn, Node
 from nsync.decode.references import RelationColumns
 from nsync.errors import Problem
@@ -38,7 +39,7 @@ class Layout(NamedTuple):
     constants: tuple[str, ...]  # --set: cells that follow those of the row
     flags: int | None
     match_on: int | None
-    key: int | None
+    key: KeyCells | None
     fields: tuple[FieldColumn, ...]
     properties: tuple[PropertyColumn, ...]
     relations: tuple[RelationColumns, ...]

@@ -24,7 +24,7 @@ class HistoryCommand(BaseCommand):
     """A command on what is kept of runs. A subclass adds its own arguments, and what it does."""
 
     # Those of the project are for its developers: to import all its views and templates costs more than a small file.
-    requires_system_checks = ["nsync"]  # noqa: RUF012  # as Django declares it
+    requires_system_checks = ["nsync_settings"]  # noqa: RUF012  # as Django declares it
     positional: str  # as the usage shows it
     _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
 

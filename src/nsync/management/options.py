@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils.module_loading import import_string
 
-from nsync.conductor import Policy
 from nsync.errors import ConfigError
 from nsync.management.notifying import HELP as NOTIFY_HELP
 from nsync.management.readers import codes, limit, names, number, pair, seconds, separator, snapshot_action, truth
-from nsync.options import CHOICES, SyncOptions
-from nsync.policies import TransactionSyncPolicy
+from nsync.options import CHOICES, SyncOptions, contradiction
+from nsync.policies import EXAMPLES
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
 DEFAULTS: Final = SyncOptions()
-_POLICIES: Final = "nsync.policies.BasicSyncPolicy or nsync.policies.OrderedSyncPolicy"
+_PAIRS: Final = frozenset({"flag_map", "map", "set"})
 
 
 def add_common_options(parser: CommandParser) -> None:
     """Add what both commands take, in the groups that ``--help`` shows."""
     _add_reading(parser.add_argument_group("reading"))
-    _add_columns(parser.add_argument_group("columns, and what the file does not say itself"))
+    group = parser.add_argument_group("columns, and what the file does not say itself")
+    _add_columns(group)
+    _add_strictness(group)
     _add_values(parser.add_argument_group("values"))
     _add_happenings(parser.add_argument_group("what happens"))
     _add_guards(parser.add_argument_group("guards, and files that are the whole truth"))
@@ -70,7 +70,11 @@ def _add_columns(group: _ArgumentGroup) -> None:
         help="What the feed's own operation codes in the flags column mean.",
     )
     add("--match-on", metavar="FIELDS", help="Fields that identify an object, for rows that have no match_on cell.")
-    add("--external-key-column", metavar="HEADER", help="Column that holds the key. Default: external_key.")
+    add(
+        "--external-key-column",
+        metavar="HEADER",
+        help="Column that holds the key, or several that make it, as in '{site}-{id}'. Default: external_key.",
+    )
     add(
         "--map",
         type=pair,
@@ -93,7 +97,17 @@ def _add_columns(group: _ArgumentGroup) -> None:
         metavar="COLUMN",
         help="Let the file write a column that hands out power, such as is_staff or password. Repeatable.",
     )
-    _add_switch(group, "strict", DEFAULTS.strict, "Make a column that is no field an error. Default: it is ignored.")
+
+
+def _add_strictness(group: _ArgumentGroup) -> None:
+    add_switch(group, "strict", DEFAULTS.strict, "Make a column that is no field an error. Default: it is ignored.")
+    group.add_argument(
+        "--contract",
+        choices=CHOICES["contract"],
+        default=DEFAULTS.contract,
+        help="exact: the file has the columns that options name, and no others; at-least: it has these; any: it may "
+        "lack some. Default: at-least.",
+    )
 
 
 def _add_values(group: _ArgumentGroup) -> None:
@@ -109,9 +123,9 @@ def _add_values(group: _ArgumentGroup) -> None:
     orders = [order for order in CHOICES["date_order"] if order]
     add("--date-order", choices=orders, default="", help="How to read 01/02/2024. Default: an error.")
     add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
-    _add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
-    _add_switch(group, "round_decimals", DEFAULTS.round_decimals, "Round decimals that the field does not keep.")
-    _add_switch(group, "validate", DEFAULTS.validate, "Run the model's full_clean() on each object that is written.")
+    add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
+    add_switch(group, "round_decimals", DEFAULTS.round_decimals, "Round decimals that the field does not keep.")
+    add_switch(group, "validate", DEFAULTS.validate, "Run the model's full_clean() on each object that is written.")
 
 
 def _add_happenings(group: _ArgumentGroup) -> None:
@@ -122,7 +136,7 @@ def _add_happenings(group: _ArgumentGroup) -> None:
     add(
         "--policy",
         metavar="DOTTED.PATH",
-        help=f"Class that says in which order rows are applied, such as {_POLICIES}.",
+        help=f"Class that says in which order rows are applied, such as {EXAMPLES}.",
     )
     add(
         "--on-displaced",
@@ -175,12 +189,12 @@ def _add_guards(group: _ArgumentGroup) -> None:
             "those that the system maps; none: no limit. Default: what the settings say, or no limit.",
         )
     text = "Lift every limit of deletes, for this run."
-    _add_switch(group, "allow_deletes", DEFAULTS.allow_deletes, text)
+    add_switch(group, "allow_deletes", DEFAULTS.allow_deletes, text)
     text = (
         "The file is the whole truth of its system: what the system maps and the file does not name is taken away, as "
         "by an unforced delete. Unless the settings say otherwise, not more than 20 % of it."
     )
-    _add_switch(group, "snapshot", DEFAULTS.snapshot, text)
+    add_switch(group, "snapshot", DEFAULTS.snapshot, text)
     add(
         "--snapshot-action",
         type=snapshot_action,
@@ -190,7 +204,7 @@ def _add_guards(group: _ArgumentGroup) -> None:
         "as set:is_active=false. Default: delete.",
     )
     text = "With --on-error skip: take away what a snapshot does not name, even if rows failed."
-    _add_switch(group, "snapshot_despite_errors", DEFAULTS.snapshot_despite_errors, text)
+    add_switch(group, "snapshot_despite_errors", DEFAULTS.snapshot_despite_errors, text)
 
 
 def _add_errors(group: _ArgumentGroup) -> None:
@@ -215,8 +229,8 @@ def _add_errors(group: _ArgumentGroup) -> None:
         help="Go on with an interrupted run, after the last batch that it has committed, with the same file and the "
         "same options, --no-as-transaction among them. RUN is its number (syncruns).",
     )
-    _add_switch(group, "dry_run", DEFAULTS.dry_run, "Write nothing, and show what would be written.")
-    _add_switch(group, "check", False, "With --dry-run: exit with 5 if anything would be written.")
+    add_switch(group, "dry_run", DEFAULTS.dry_run, "Write nothing, and show what would be written.")
+    add_switch(group, "check", False, "With --dry-run: exit with 5 if anything would be written.")
 
 
 def _add_reporting(group: _ArgumentGroup) -> None:
@@ -242,19 +256,20 @@ def _add_reporting(group: _ArgumentGroup) -> None:
         "success; changes adds every change, so that syncundo can take it back. Default: what the settings say, or "
         "changes.",
     )
-    _add_switch(group, "notify", False, NOTIFY_HELP)
+    add_switch(group, "notify", False, NOTIFY_HELP)
     text = "Show how far the run has come; on a terminal as a bar, after pip install 'django-nsync[progress]'."
-    _add_switch(group, "progress", True, f"{text} Default: yes.")
+    add_switch(group, "progress", True, f"{text} Default: yes.")
 
 
-def _add_switch(group: _ArgumentGroup, name: str, default: bool, text: str) -> None:
+def add_switch(group: _ArgumentGroup, name: str, default: bool, text: str) -> None:
+    """Add ``--x`` and ``--no-x``."""
     action = group.add_argument(_spelling(name), dest=name, action=BooleanOptionalAction, default=default)
     action.help = text  # set here, because some versions of Python add the default to a text that they are given
 
 
 def add_two_spellings(group: _ArgumentGroup, name: str, text: str) -> None:
     """Add a switch that is on by default, as ``--x/--no-x`` and as django-nsync 0.4 spelled it (rule T5)."""
-    _add_switch(group, name, True, f"{text} Default: yes.")
+    add_switch(group, name, True, f"{text} Default: yes.")
     new = _spelling(name)
     group.add_argument(
         f"--{name}",
@@ -323,39 +338,28 @@ def read_option(name: str, given: Mapping[str, Any]) -> Any:
         raise CommandError(f"{_spelling(name)}: {error}", returncode=2) from None
 
 
-def to_sync_options(given: Mapping[str, Any]) -> SyncOptions:
+def to_sync_options(given: Mapping[str, Any], base: SyncOptions = DEFAULTS) -> SyncOptions:
     """
     Give what the command was asked to do.
+
+    Args:
+        given: What was given to the command; nothing that is not in it.
+        base: What holds where nothing is given. Of its pairs those stay whose first part is not given.
 
     Raises:
         CommandError: A value makes no sense; exit code 2 (rule T7).
     """
+    names = [field.name for field in fields(SyncOptions) if field.name in given]
+    said = {name: read_option(name, given) for name in names}
+    for name in _PAIRS.intersection(said):
+        firsts = {first for first, _ in said[name]}
+        said[name] = (*(pair for pair in getattr(base, name) if pair[0] not in firsts), *said[name])
     try:
-        options = SyncOptions(**{field.name: read_option(field.name, given) for field in fields(SyncOptions)})
+        options = replace(base, **said)
     except ConfigError as error:  # call_command() takes values of any type
         raise CommandError(str(error), returncode=2) from None
-    if options.snapshot_despite_errors and not (options.snapshot and options.on_error == "skip"):
-        raise CommandError("--snapshot-despite-errors goes with --snapshot and --on-error skip", returncode=2)
-    if options.snapshot_action != DEFAULTS.snapshot_action and not options.snapshot:
-        raise CommandError("--snapshot-action goes with --snapshot", returncode=2)
+    if message := contradiction(options):
+        raise CommandError(message, returncode=2)
     if given["check"] and not options.dry_run:
         raise CommandError("--check goes with --dry-run: without it the run writes", returncode=2)
     return options
-
-
-def load_policy(path: str) -> Policy:
-    """
-    Import the class that ``--policy`` names.
-
-    Raises:
-        ConfigError: There is none, or it is no policy.
-    """
-    try:
-        policy = import_string(path)
-    except ImportError as error:
-        raise ConfigError(f"--policy {path}: {error}; name a class, such as {_POLICIES}") from error
-    if not isinstance(policy, type) or not callable(getattr(policy, "execute", None)):
-        raise ConfigError(f"--policy {path}: is no class with an execute() method; name one, such as {_POLICIES}")
-    if policy is TransactionSyncPolicy:
-        raise ConfigError(f"--policy {path}: it wraps another policy, as --as-transaction does; leave --policy out")
-    return policy

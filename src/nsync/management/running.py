@@ -1,4 +1,4 @@
-"""What both commands do: parse, check what can be checked before, run, write the files, tell, and exit (rule T7)."""
+"""What all commands that sync do: check what can be checked before, run, write the files, tell, and exit (rule T7)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from nsync.errors import NsyncError
 from nsync.locks import LOCKED, Locked
 from nsync.management.endings import BY_SIGTERM, TERMINATED, WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
 from nsync.management.notifying import Notice, NotifyingCommand
-from nsync.management.options import add_common_options, load_policy, to_sync_options
+from nsync.management.options import add_common_options, to_sync_options
 from nsync.management.output import command_line, in_signs_of, silence
 from nsync.management.progress import choose_display
 from nsync.opening import Input
 from nsync.options import SyncOptions
+from nsync.policies import load_policy
 from nsync.record.files import check_report, write_report
 from nsync.record.rejects import plan_rejects, write_rejects
 from nsync.record.report import FINISHED, Report
@@ -38,11 +39,11 @@ _EXIT_CODES: Final = (
 )
 
 
-class SyncCommand(NotifyingCommand):
-    """A command that syncs sources. A subclass adds its own arguments, and says what its sources and policy are."""
+class SyncingCommand(NotifyingCommand):
+    """A command that syncs, once or several times. A subclass adds its own arguments, and calls `sync`."""
 
     # Those of the project are for its developers: to import all its views and templates costs more than a small file.
-    requires_system_checks = ["nsync"]  # noqa: RUF012  # as Django declares it
+    requires_system_checks = ["nsync_settings"]  # noqa: RUF012  # as Django declares it
     _ending: EndRequest  # how a signal asks the present run for its end
     positional: str  # as the usage shows it
     _called_from_command_line: bool  # Django's: whether this is a process of its own, not call_command()
@@ -53,54 +54,33 @@ class SyncCommand(NotifyingCommand):
         return super().create_parser(prog_name, subcommand, usage=usage, epilog=_EXIT_CODES, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options that both commands take."""
+        """Add the options that all these commands take."""
         add_common_options(parser)
-
-    @abstractmethod
-    def inputs(self, given: Mapping[str, Any]) -> list[Input]:
-        """Give the sources, and what each is synced to."""
 
     @abstractmethod
     def default_policy(self, given: Mapping[str, Any]) -> Policy:
         """Give the policy of a run that names none."""
 
-    def about(self, given: Mapping[str, Any]) -> str:
-        """Name the systems and models; nothing, if the names of files do not say them."""
-        try:
-            inputs = self.inputs(given)
-        except NsyncError:
-            return ""
-        names = (source.model if isinstance(source.model, str) else source.model._meta.label for source in inputs)
-        told = (f"{source.system} {name}" for source, name in zip(inputs, names, strict=True))
-        return ", ".join(dict.fromkeys(told))
-
-    def handle(self, *args: Any, **given: Any) -> None:
+    def sync(self, inputs: list[Input], options: SyncOptions, given: Mapping[str, Any]) -> None:
         """
-        Sync.
+        Do one run.
 
         Raises:
             CommandError: Nothing was committed (exit code 1), or the command line makes no sense (2).
             SystemExit: With one of the other exit codes that are not 0.
         """
-        options = to_sync_options(given)
-        try:
-            inputs = self.inputs(given)
+        with as_command_errors():
             paths = [str(source.source) for source in inputs]
             report_file = check_report(given["report"], paths) if given["report"] else None
             rejects = plan_rejects(given["rejects"], paths) if given["rejects"] else []
             _check_apart(report_file, rejects)
             policy = load_policy(given["policy"]) if given["policy"] else self.default_policy(given)
             report = self._run(inputs, options, policy, given)
-        except NsyncError as error:
-            code = LOCKED if isinstance(error, Locked) else 1
-            raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
-        except DatabaseOrDriverError as error:
-            raise CommandError(database_error(error, "is it there, and migrated?")) from error
         if report.status == FINISHED:  # what it wrote then stays
             report_file, rejects = None, []
-        trouble, filled = self._write_files(report, report_file, rejects)
+        trouble, filled = self.write_files(report, report_file, rejects)
         self.notice = Notice(report.status, report.run, lambda: _noticed(report, trouble, filled))
-        self._tell(report, filled, given["verbosity"])
+        self.tell(report, filled, given["verbosity"])
         self._end_as_asked(report, trouble)
         self._exit(report, trouble, given["verbosity"], given["check"])
 
@@ -126,7 +106,7 @@ class SyncCommand(NotifyingCommand):
             self._warn("; ".join(filter(None, [self._ending.reason, done, trouble])))
             raise SystemExit(TERMINATED)
 
-    def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
+    def write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
         trouble, filled = "", []
         try:
@@ -137,7 +117,8 @@ class SyncCommand(NotifyingCommand):
             trouble = f"cannot write {error.filename or report_file or rejects[0]}: {error.strerror or error}"
         return trouble, filled
 
-    def _tell(self, report: Report, rejects: Sequence[str], verbosity: int) -> None:
+    def tell(self, report: Report, rejects: Sequence[str], verbosity: int) -> None:
+        """Say what became of the run."""
         if verbosity == 0:
             return
         style = self.style.SUCCESS if report.exit_code == 0 else self.style.ERROR
@@ -198,6 +179,43 @@ class SyncCommand(NotifyingCommand):
         column = f" [{problem.column}]" if problem.column else ""
         place = f"{report.all_sources[entry.source].name}:{entry.line}{column}"
         return plain(f"{headline(report).removesuffix('.')}. The first: {place}: {problem.message}", _LONGEST_ERROR)
+
+
+class SyncCommand(SyncingCommand):
+    """A command that syncs sources in one run. A subclass says what its sources and policy are."""
+
+    @abstractmethod
+    def inputs(self, given: Mapping[str, Any]) -> list[Input]:
+        """Give the sources, and what each is synced to."""
+
+    def about(self, given: Mapping[str, Any]) -> str:
+        """Name the systems and models; nothing, if the names of files do not say them."""
+        try:
+            inputs = self.inputs(given)
+        except NsyncError:
+            return ""
+        names = (source.model if isinstance(source.model, str) else source.model._meta.label for source in inputs)
+        told = (f"{source.system} {name}" for source, name in zip(inputs, names, strict=True))
+        return ", ".join(dict.fromkeys(told))
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        """Sync; raises what `sync` raises."""
+        options = to_sync_options(given)
+        with as_command_errors():
+            inputs = self.inputs(given)
+        self.sync(inputs, options, given)
+
+
+@contextmanager
+def as_command_errors() -> Iterator[None]:
+    """Let errors of ours, and of the database, be those of a command."""
+    try:
+        yield
+    except NsyncError as error:
+        code = LOCKED if isinstance(error, Locked) else 1
+        raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
+    except DatabaseOrDriverError as error:
+        raise CommandError(database_error(error, "is it there, and migrated?")) from error
 
 
 @contextmanager

@@ -1,18 +1,15 @@
-"""What a source is, which formats there are, and how one is opened."""
+"""What a source is, and how one is opened."""
 
-import os
-from collections.abc import Callable, Iterator
-from difflib import get_close_matches
-from pathlib import Path, PurePath
-from typing import BinaryIO, Final, NamedTuple, Protocol, TextIO, TypeVar
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, TextIO
 
-from nsync.errors import ConfigError, SourceError
+from nsync.errors import SourceError
 from nsync.options import SyncOptions
 from nsync.read.blocks import Block
-from nsync.read.streams import Content, content_name, open_content
+from nsync.read.formats import format_of, source_class
+from nsync.read.streams import content_name, open_content
 from nsync.rows import Row
-
-DEFAULT_FORMAT: Final = "csv"
 
 
 class Dialect(NamedTuple):
@@ -64,40 +61,6 @@ class Source(Protocol):
         """Let go of files; the source cannot be read any more."""
 
 
-SourceFactory = Callable[[Content, SyncOptions], Source]
-_Factory = TypeVar("_Factory", bound=SourceFactory)
-
-_formats: dict[str, SourceFactory] = {}  # {"csv": CsvSource}
-_suffixes: dict[str, str] = {}  # {".csv": "csv"}
-
-
-def register(name: str, *, suffixes: tuple[str, ...]) -> Callable[[_Factory], _Factory]:
-    """
-    Make a format known under a name and under file name suffixes.
-
-    Args:
-        name: What ``--format`` takes.
-        suffixes: In lower case, with their dot.
-    """
-
-    def keep(factory: _Factory) -> _Factory:
-        _formats[name] = factory
-        _suffixes.update(dict.fromkeys(suffixes, name))
-        return factory
-
-    return keep
-
-
-def registered_formats() -> tuple[str, ...]:
-    """List the names that ``--format`` takes."""
-    return tuple(sorted(_formats))
-
-
-def registered_suffixes() -> tuple[str, ...]:
-    """List the file name suffixes that a format is registered for (rule T6)."""
-    return tuple(sorted(_suffixes))
-
-
 def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdin: BinaryIO | None = None) -> Source:
     """
     Open a file or stream, check all that its first bytes show, and read its header.
@@ -113,24 +76,14 @@ def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdi
         ConfigError: Unknown format, encoding or delimiter.
         SourceError: Missing, unreadable, empty, or not what the options say it is (rule C6).
     """
-    factory = _choose_format(content_name(path), options.format)
+    kind = format_of(content_name(path), options.format)
     content = open_content(path, stdin)
     try:
         if content.is_empty:
             cure = "ask for the export again, or check how it was made"
             raise SourceError(f"is empty (0 bytes); a source has at least a header row: {cure}", content.name)
-        return factory(content, options)
+        source: Source = source_class(kind)(content, options)
+        return source
     except BaseException:
         content.close()
         raise
-
-
-def _choose_format(name: str, wanted: str) -> SourceFactory:
-    if not wanted:
-        suffix = PurePath(os.path.basename(name)).suffix.lower()
-        return _formats[_suffixes.get(suffix, DEFAULT_FORMAT)]
-    if wanted not in _formats:
-        close = get_close_matches(wanted.lower(), _formats, n=1)
-        meant = f"did you mean {close[0]}? There" if close else "there"
-        raise ConfigError(f"--format {wanted}: no such format; {meant} are: {', '.join(registered_formats())}")
-    return _formats[wanted]

@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
-from nsync.read.base import Dialect, register
+from nsync.read.base import Dialect
 from nsync.read.blocks import BYTE_ORDER_MARK, Block, Unfit, blocks
 from nsync.read.delimiter import (
     AUTO,
@@ -30,7 +31,6 @@ from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
 RECORD_LIMIT: Final = 16 * 1024 * 1024
 
 
-@register("csv", suffixes=(".csv",))
 class CsvSource:
     """A CSV file; what is read is only ever one record long."""
 
@@ -162,6 +162,14 @@ class CsvSource:
             if self._stream is stream:
                 self._position, self._stream = stream.tell(), None
             text.close()
+
+
+class TsvSource(CsvSource):
+    """A CSV file whose cells are parted by tabs, if ``--delimiter`` does not say otherwise."""
+
+    def __init__(self, content: Content, options: SyncOptions) -> None:
+        is_default = options.delimiter == SyncOptions().delimiter
+        super().__init__(content, replace(options, delimiter="\t") if is_default else options)
 
 
 class _Lines:

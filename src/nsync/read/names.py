@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nsync.errors import ConfigError
-from nsync.read.base import registered_suffixes
+from nsync.read.formats import suffixes
 
 # As rule T6 has it; ".csv" stands for the suffix of any registered format.
 DEFAULT_EXPRESSION: Final = (
@@ -50,9 +50,9 @@ def parse_file_name(path: str, pattern: str | None) -> FileTarget:
 
 
 def _default_expression() -> str:
-    suffixes = "|".join(re.escape(suffix) for suffix in registered_suffixes())
+    known = "|".join(map(re.escape, suffixes()))
     # Suffixes in any case, as open_source() takes them.
-    return DEFAULT_EXPRESSION.removesuffix(r"\.csv") + f"(?i:{suffixes})"
+    return DEFAULT_EXPRESSION.removesuffix(r"\.csv") + f"(?i:{known})"
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -39,7 +39,7 @@ def plan_rejects(wanted: str, sources: Sequence[str]) -> list[Path]:
     check_folder("--rejects", folder if folder.is_dir() else folder.absolute().parent)
     planned: dict[str, Path] = {}
     for source in sources:
-        path = folder / _name(source)
+        path = folder / rejects_name(source)
         if path.name.casefold() in planned:
             raise ConfigError(f"--rejects {wanted}: two sources want {str(path)!r}; rename one, or sync them in turn")
         planned[path.name.casefold()] = check_target("--rejects", str(path), sources) if folder.is_dir() else path
@@ -50,7 +50,7 @@ def _is_folder(wanted: str) -> bool:
     return wanted.endswith(("/", os.sep)) or os.path.isdir(wanted)
 
 
-def _name(source: str) -> str:
+def rejects_name(source: str) -> str:
     """Name the rejects of a source: ``HR_staff_Person.rejects.csv``."""
     path = Path("stdin.csv" if source == "-" else source)
     return f"{path.stem}.rejects{path.suffix}"

@@ -81,6 +81,7 @@ class Report:
     run: int | None = None  # its number in the history, if it has one
     is_resumed: bool = False  # it went on with a run that was interrupted
     can_resume: bool = False  # it ended early, after committed batches, and can go on after them
+    is_transient: bool = False  # what ended it early lies in the database, as a lost connection, and may be over soon
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:

@@ -1,0 +1,81 @@
+"""Checking feeds against the models, as far as that can be done without their files and without the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+
+from django.apps import apps
+from django.db.models import Model
+
+from nsync.beforehand import check_columns, check_constant, check_reading, check_target
+from nsync.errors import ConfigError
+from nsync.feeds.feed import Feed
+from nsync.feeds.reading import FeedFile, FeedProblem
+from nsync.opening import find_model
+from nsync.options import contradiction
+from nsync.policies import load_policy
+
+_AS_OPTION = "--"
+
+
+def problems_of(file: FeedFile) -> list[FeedProblem]:
+    """Give all that is wrong in a file of feeds, in the order of its lines."""
+    found = [*file.problems, *(problem for feed in file.feeds.values() for problem in check_feed(file, feed))]
+    return sorted(found, key=lambda problem: problem.line)
+
+
+def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
+    """Give what is wrong with a feed of a file."""
+    if message := _refusal(lambda: check_reading(feed.options)):
+        yield file.problem(feed.name, message, "", _key_in(message))
+    if message := contradiction(feed.options):
+        yield file.problem(feed.name, message, "", _key_in(message))
+    if message := _refusal(lambda: load_policy(feed.policy)) if feed.policy else "":
+        yield file.problem(feed.name, message, "", "policy")
+    if feed.all_files and not feed.files:
+        yield file.problem(feed.name, "all_files without files", "Say which files are meant.", "all_files")
+    try:
+        model = find_model(feed.model)
+    except ConfigError as error:
+        yield file.problem(feed.name, str(error), _similar_model(feed.model), "model")
+        return
+    wrong = list(_check_columns(file, feed, model))
+    yield from wrong
+    if not wrong and (message := _refusal(lambda: check_columns(model, feed.options, feed.system))):
+        yield file.problem(feed.name, message, "", _key_in(message))
+
+
+def _check_columns(file: FeedFile, feed: Feed, model: type[Model]) -> Iterator[FeedProblem]:
+    """Check each column by itself, so that each mistake has its line."""
+    options, system = feed.options, feed.system
+    for header, target in options.map:
+        if target.strip() and (message := _refusal(check_target, model, header, target, options, system)):
+            yield file.problem(feed.name, message, "", "columns", header)
+    for target, value in options.set:
+        if message := _refusal(check_constant, model, target, value, options, system):
+            yield file.problem(feed.name, message, "", "set", target)
+
+
+def _refusal(check: Callable[..., object], *arguments: object) -> str:
+    """Give why a check refuses; "" if it does not."""
+    try:
+        check(*arguments)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _key_in(message: str) -> str:
+    """Give the key that a message names as an option of a command."""
+    word = message.split()[0].strip(":")
+    if not word.startswith(_AS_OPTION):
+        return "columns"
+    key = word.removeprefix(_AS_OPTION).replace("-", "_")
+    return {"map": "columns", "allow_column": "allow_columns"}.get(key, key)
+
+
+def _similar_model(given: str) -> str:
+    labels = {model._meta.label.lower(): model._meta.label for model in apps.get_models()}
+    close = get_close_matches(given.lower(), labels, n=1)
+    return f"Did you mean {labels[close[0]]!r}?" if close else ""

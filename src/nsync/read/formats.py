@@ -1,0 +1,74 @@
+"""The formats that there are: one line each. What reads one is imported when a source of it is opened."""
+
+import os
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import PurePath
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from nsync.errors import ConfigError
+
+DEFAULT_FORMAT: Final = "csv"
+
+
+class Format(NamedTuple):
+    """Where the source of a format is defined, and which file name suffixes say that a file has it."""
+
+    module: str
+    source: str  # a class: (Content, SyncOptions) → Source
+    suffixes: tuple[str, ...]  # in lower case, with their dot
+
+
+FORMATS: Final = {
+    "csv": Format("nsync.read.csvfile", "CsvSource", (".csv",)),
+    "tsv": Format("nsync.read.csvfile", "TsvSource", (".tsv", ".tab")),
+    "jsonl": Format("nsync.read.jsonlines", "JsonLinesSource", (".jsonl", ".ndjson")),
+}
+
+
+def format_of(name: str, wanted: str) -> str:
+    """
+    Choose a format.
+
+    Args:
+        name: Of the source; what it ends with counts if no format is wanted, and if that says nothing it is CSV.
+        wanted: ``--format``, or "".
+
+    Raises:
+        ConfigError: There is no such format.
+    """
+    if not wanted:
+        suffix = PurePath(os.path.basename(name)).suffix.lower()
+        return next((known for known, one in FORMATS.items() if suffix in one.suffixes), DEFAULT_FORMAT)
+    if wanted not in FORMATS:
+        close = get_close_matches(wanted.lower(), FORMATS, n=1)
+        meant = f"did you mean {close[0]}? There" if close else "there"
+        raise ConfigError(f"--format {wanted}: no such format; {meant} are: {', '.join(sorted(FORMATS))}")
+    return wanted
+
+
+def source_class(name: str) -> Any:
+    """Import the class of a format's sources."""
+    return getattr(import_module(FORMATS[name].module), FORMATS[name].source)
+
+
+def suffixes() -> tuple[str, ...]:
+    """List the file name suffixes that a format is known by (rule T6)."""
+    return tuple(sorted(suffix for one in FORMATS.values() for suffix in one.suffixes))
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """
+    Import what only some formats need.
+
+    Raises:
+        ConfigError: It is not installed; the message says how it is.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ConfigError(
+            f'{package} is not installed, which reads .{extra}: pip install "django-nsync[{extra}]" ({error})'
+        ) from error
