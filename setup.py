@@ -27,14 +27,24 @@ def long_description() -> str:
 
 PROGRESS = ["tqdm>=4.66"]
 POSTGRESQL = ["psycopg[binary]>=3.1.12"]
+ZST = ['backports.zstd>=1.0; python_version < "3.14"']
+HTTP = ["fsspec>=2024.6", "aiohttp>=3.10"]
+S3 = ["s3fs>=2024.6"]
+SFTP = ["fsspec>=2024.6", "paramiko>=3.4"]
 TEST = [
     *PROGRESS,
     *POSTGRESQL,
+    *ZST,
+    *HTTP,
+    *S3,
+    *SFTP,
     "PyMySQL>=1.1",
     "hypothesis>=6.100",
+    "moto[s3,server]>=5.0",
     "pytest>=8.2",
     "pytest-django>=4.9",
     "pytest-xdist>=3.6",
+    "trustme>=1.1",
 ]
 LINT = [
     "django-stubs>=5.2",
@@ -82,6 +92,10 @@ setup(
     extras_require={
         "progress": PROGRESS,
         "postgresql": POSTGRESQL,
+        "zst": ZST,
+        "http": HTTP,
+        "s3": S3,
+        "sftp": SFTP,
         "test": TEST,
         "lint": LINT,
         "docs": DOCS,

@@ -6,7 +6,7 @@ import gc
 import io
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from nsync import Input, SyncOptions, sync, sync_all
 from nsync.record.report import Report
+from tests.servers import Web, people_server
 from tests.services import REQUIRE_SERVICES, TEST_DATABASE, why_absent
 
 # No test measures time, and what CI runs today it runs tomorrow.
@@ -120,3 +121,13 @@ def sync_texts(db: None) -> Callable[..., Report]:
         return sync_all(sources, options=SyncOptions(**options), **chosen)
 
     return run
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """Give a web server with files of people; skip the test where what fetches them is absent."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("aiohttp")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with people_server() as server:
+        yield server

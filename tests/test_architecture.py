@@ -44,7 +44,9 @@ VOCABULARY = frozenset(
         "loading",
         "models",
         "options",
+        "packing",
         "pgtext",
+        "places",
         "recording",
         "rows",
         "rowsin",
@@ -73,6 +75,7 @@ CONDUCTOR = frozenset(
         "locks",
         "opening",
         "proofs",
+        "querying",
         "reporting",
         "resuming",
         "retrying",
@@ -82,6 +85,7 @@ CONDUCTOR = frozenset(
         "singly",
         "snapshots",
         "steps",
+        "storages",
         "systems",
         "undo",
         "unwinding",
@@ -150,6 +154,7 @@ AT_THE_DATABASE = {
     "plan.together": "asks for what the rows of a batch want to know",
     "policies": "the transaction around a run",
     "proofs": "counts what is there, to know whether a proof is worth its time",
+    "querying": "asks other databases for what is to be synced",
     "record.checkpoint": "reads where a run stood, and removes it",
     "record.pruning": "removes what is recorded",
     "record.reading": "reads what is recorded",
@@ -334,6 +339,7 @@ def test_a_command_imports_only_what_every_run_needs() -> None:
     """What dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
     late = ("dateutil", "nsync.decode.moments", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
     late += ("nsync.feeds", "tomllib")
+    late += ("nsync.read.remote", "nsync.read.fetched", "nsync.storages", "nsync.querying", "fsspec")
 
     assert run_with_command(f"print([name for name in {late} if name in sys.modules])") == "[]"
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
+import zipfile
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +22,8 @@ from nsync import SyncOptions, sync
 from nsync.models import ExternalSystem
 from nsync.read.formats import FORMATS
 from nsync.record.report import Report
+from tests.read.conftest import ZSTD
+from tests.servers import Web
 from tests.testapp.models import Company, Person
 
 pytestmark = pytest.mark.django_db
@@ -62,10 +69,22 @@ def _number(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
+def zipped(records: Iterable[Record]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("export/people.jsonl", as_json_lines(records))
+    return file.getvalue()
+
+
 WRITERS: Final[dict[str, Callable[[Iterable[Record]], bytes]]] = {
     "csv": as_csv,
     "tsv": lambda records: as_csv(records, "\t"),
     "jsonl": as_json_lines,
+    "csv.gz": lambda records: gzip.compress(as_csv(records)),
+    "tsv.bz2": lambda records: bz2.compress(as_csv(records, "\t")),
+    "jsonl.xz": lambda records: lzma.compress(as_json_lines(records)),
+    "csv.zst": lambda records: ZSTD.compress(as_csv(records)),
+    "zip": zipped,
 }
 
 
@@ -75,28 +94,39 @@ def run(folder: Path, suffix: str, records: list[Record], **options: Any) -> Rep
     return sync(path, Person, system="HR", options=SyncOptions(on_error="skip", **options))
 
 
+def fetched(web: Web, suffix: str, records: list[Record]) -> Report:
+    web.files[f"/HR.{suffix}"] = WRITERS[suffix](records)
+    return sync(f"{web.url}/HR.{suffix}?sig=x", Person, system="HR", options=SyncOptions(on_error="skip"))
+
+
 def told(report: Report) -> tuple[Any, ...]:
     codes = [[problem.code for problem in entry.problems] for entry in report.spool.entries()]
     return report.counts, report.warnings, report.errors, codes
 
 
+def left_by(ran: Callable[[list[Record]], Report]) -> tuple[Any, ...]:
+    """Give what four runs tell, and what they leave in an empty database."""
+    Company.objects.create(name="Wayne")
+    reports = [told(ran(records)) for records in (FIRST, FIRST, SECOND, SECOND)]
+    names = ("first_name", "employee_id", "age", "salary", "active", "birthday", "company__name")
+    people = list(Person.objects.order_by("pk").values(*names))
+    for model in (Person, Company, ExternalSystem):
+        model.objects.all().delete()
+    return reports, people
+
+
 @pytest.mark.parametrize("options", [{}, {"engine": "objects"}, {"batch_size": 2}], ids=["auto", "objects", "proofs"])
 @pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix != "csv"])
 def test_any_format_leaves_what_csv_leaves(tmp_path: Path, suffix: str, options: dict[str, Any]) -> None:
-    found = []
-    for kind in ("csv", suffix):
-        Company.objects.create(name="Wayne")
-        reports = [told(run(tmp_path, kind, records, **options)) for records in (FIRST, FIRST, SECOND, SECOND)]
-        people = list(
-            Person.objects.order_by("pk").values("first_name", "employee_id", "age", "salary", "active", "birthday")
-        )
-        found.append((reports, people, list(Person.objects.order_by("pk").values_list("company__name", flat=True))))
-        Person.objects.all().delete()
-        Company.objects.all().delete()
-        ExternalSystem.objects.all().delete()
+    found = left_by(partial(run, tmp_path, suffix, **options))
 
-    assert found[0] == found[1]
-    assert found[0][0][0][0]
+    assert found == left_by(partial(run, tmp_path, "csv", **options))
+    assert found[0][0][0]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl.xz", "zip"])
+def test_so_does_a_file_that_is_fetched(tmp_path: Path, web: Web, suffix: str) -> None:
+    assert left_by(partial(fetched, web, suffix)) == left_by(partial(run, tmp_path, "csv"))
 
 
 def test_every_format_is_among_them() -> None:

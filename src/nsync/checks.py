@@ -16,7 +16,7 @@ from django.core.checks import CheckMessage, Error
 from nsync.conf import known_keys, settings
 from nsync.errors import ConfigError
 from nsync.kept import Kept, keep_problems
-from nsync.limits import read_limit
+from nsync.limits import is_expansion_limit, read_limit
 from nsync.options import CHOICES
 
 
@@ -113,6 +113,10 @@ def _bad_limits() -> Iterator[Error]:
             read_limit(getattr(settings, key))
         except ValueError as error:
             yield Error(f'NSYNC["{key}"]: {error}.', hint="None means no limit.", id="nsync.E007")
+    for key in ("MAX_EXPANDED", "MAX_EXPANDED_RATIO"):
+        if not is_expansion_limit(value := getattr(settings, key)):
+            hint = "Write a whole number of at least 1; None means no limit."
+            yield Error(f'NSYNC["{key}"] is {value!r}.', hint=hint, id="nsync.E007")
     smallest = settings.SNAPSHOT_MINIMUM
     if not isinstance(smallest, int) or isinstance(smallest, bool) or smallest < 0:
         hint = "Write a whole number of objects, such as 100; 0: the limit of a snapshot always holds."

@@ -43,7 +43,8 @@ def sync(
     Sync one source to one model, as ``manage.py syncfile`` does.
 
     Args:
-        source: A path, ``"-"`` for standard input, or an open file.
+        source: A path, ``"-"`` for standard input, an open file, or as text a URL, ``storage:alias:path`` or
+            ``sql+alias:SELECT …``.
         model: The model, or its ``"app.Model"``.
         system: Name of the external system that the keys belong to; created if there is none.
         options: What the run is asked to do; see `SyncOptions`.

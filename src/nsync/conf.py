@@ -41,6 +41,23 @@ class Settings:
     MAX_DELETES = Setting[object](None)
     """How many objects a run may delete, as ``--max-deletes`` takes it; None: any number."""
 
+    MAX_EXPANDED = Setting[int | None](16 * 1024**3)
+    """
+    To how many bytes a compressed file may expand; None: any number.
+
+    Each pass expands anew and keeps nothing, so what a bomb can take is time, not memory or disk: these are minutes. It
+    is more than what is known from elsewhere (Apache POI: 4 GiB for a part of a workbook), since a feed is read row by
+    row, and tables of some gigabytes are ordinary.
+    """
+
+    MAX_EXPANDED_RATIO = Setting[int | None](1_000)
+    """
+    To how many times its size, once that is more than 100 MiB; None: any number.
+
+    Deflate (gzip, zip) cannot do much more than a thousand times, and does that with one byte repeated. Apache POI
+    allows 100, but a table whose rows are much alike comes close to that in bzip2, xz and zstd.
+    """
+
     NEVER_WRITE = Setting[Sequence[str]](())
     """Fields that no file may write, match or follow, as ``app.Model.field`` (rule S1)."""
 

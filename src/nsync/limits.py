@@ -28,6 +28,11 @@ class Limit(NamedTuple):
         return f"{self.number:f}{'%' if self.is_share else ''}"
 
 
+def is_expansion_limit(value: object) -> bool:
+    """Whether a setting says how far a file may expand: a number of at least 1, or None."""
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+
+
 def read_limit(text: object) -> Limit | None:
     """
     Read a limit as options and settings write it: ``20``, ``20%``, or ``none``.

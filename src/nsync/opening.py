@@ -17,7 +17,9 @@ from nsync.fields import concrete_model
 from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping, ExternalSystem
 from nsync.options import SyncOptions
-from nsync.read.base import Source, open_source
+from nsync.places import file_name, query_of, storage_of
+from nsync.read.base import Source, open_source, source_of
+from nsync.read.formats import format_of
 from nsync.read.streams import check_read_once
 from nsync.run import Task
 
@@ -25,7 +27,7 @@ from nsync.run import Task
 class Input(NamedTuple):
     """One source, and what it is synced to."""
 
-    source: str | Path | BinaryIO | TextIO  # a path, "-" for standard input, or an open file
+    source: str | Path | BinaryIO | TextIO  # a path, a URL or another place, "-" for standard input, or an open file
     model: type[Model] | str  # a model, or its "app.Model"
     system: str  # name of the external system
 
@@ -80,7 +82,7 @@ def open_tasks(
     check_read_once(given.source for given in inputs)
     sources: list[Source] = []
     for given in inputs:
-        source = open_source(given.source, options)
+        source = open_place(given.source, options)
         stack.callback(source.close)
         sources.append(source)
     try:
@@ -96,6 +98,21 @@ def open_tasks(
             raise HeaderError(" ".join([f"{source.name}: {error}", *map("({})".format, source.notes)])) from None
         tasks.append(Task(number, source, model, given.system, Decoder(layout)))
     return tasks
+
+
+def open_place(place: str | Path | BinaryIO | TextIO, options: SyncOptions) -> Source:
+    """Open a source, wherever it is; errors as those of `nsync.read.base.open_source`."""
+    if storage := storage_of(place):
+        from nsync.storages import open_storage  # few runs read from one
+
+        name = file_name(storage.rest)
+        format_of(name, options.format)  # refuses an unknown one before anything is fetched
+        return source_of(open_storage(storage), name, options)
+    if query := query_of(place):
+        from nsync.querying import open_query  # few runs ask another database
+
+        return open_query(query, options)
+    return open_source(place, options)
 
 
 def choose_database(models: Sequence[type[Model]], options: SyncOptions) -> str:

@@ -44,6 +44,7 @@ class SyncOptions:
 
     # reading
     format: str = ""  # "" : by suffix
+    member: str = ""  # which file of a zip archive; "": the only one
     encoding: str = "utf-8-sig"
     delimiter: str = ","  # "auto" sniffs
     header: tuple[str, ...] = ()  # names for a file that has no header row

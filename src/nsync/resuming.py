@@ -17,6 +17,7 @@ from nsync.history import History, asked_for, insert_into
 from nsync.models import Run as RunRecord
 from nsync.opening import Input
 from nsync.options import SyncOptions
+from nsync.places import query_of
 from nsync.read.batches import row_batches
 from nsync.read.streams import content_name
 from nsync.record import checkpoint
@@ -57,7 +58,10 @@ def find_interrupted(inputs: Sequence[Input], options: SyncOptions, using: str) 
         raise ConfigError("a dry run writes nothing and cannot go on with a run; leave out --dry-run or --resume")
     for given in inputs:
         if _is_stream(given):
-            what = f"{content_name(given.source)}: a stream is gone once it is read"
+            gone = (
+                "a query may give something else now" if query_of(given.source) else "a stream is gone once it is read"
+            )
+            what = f"{content_name(given.source)}: {gone}"
             raise ConfigError(f"{what}, and cannot be resumed; save it to a file, and sync that")
     return found
 
@@ -235,9 +239,9 @@ class Resuming:
 
 
 def _is_stream(given: Input) -> bool:
-    """Whether another process cannot read a source again: standard input, a pipe, an open file."""
+    """Whether another process cannot read a source again: standard input, a pipe, an open file, a query."""
     source = given.source
-    if not isinstance(source, str | os.PathLike) or source == "-":
+    if not isinstance(source, str | os.PathLike) or source == "-" or query_of(source):
         return True
     return os.path.exists(source) and not os.path.isfile(source)
 

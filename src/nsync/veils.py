@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from nsync.conf import settings
+from nsync.places import veil_urls
 
 NOT_KEPT: Final = "(not kept)"
 _SETS: Final = r"--(?:set?|snapshot-a[a-z]*)"  # argparse takes beginnings of options, too
@@ -14,7 +15,12 @@ _PARTS: Final = r"(?s)((?:--[a-z-]+=)?(?:set:)?\s*([^=\s]+?)\s*(?:=>[^=]*)?=)(.*
 
 
 def veil_arguments(arguments: Iterable[str]) -> Iterator[str]:
-    """Give the words of a command line; in place of a value that ``--set`` gives a redacted field: `NOT_KEPT`."""
+    """
+    Give the words of a command line without what is not to be kept.
+
+    Passwords and tokens in URLs are hidden; in place of a value that ``--set`` gives a redacted field: `NOT_KEPT`.
+    """
+    arguments = map(veil_urls, arguments)
     if not settings.REDACT:
         yield from arguments
         return

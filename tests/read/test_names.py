@@ -27,6 +27,11 @@ def test_t6_csv_stands_for_the_suffix_of_any_registered_format() -> None:
     assert parse_file_name("ERP_staff_Person.csv", None) == FileTarget("ERP", "staff", "Person")
 
 
+@pytest.mark.parametrize("suffix", [".csv.gz", ".jsonl.zst", "_2024.csv.GZ", ".zip", ".bz2", ".tsv.xz"])
+def test_t6_a_file_may_be_compressed(suffix: str) -> None:
+    assert parse_file_name(f"ERP_staff_Person{suffix}", None) == FileTarget("ERP", "staff", "Person")
+
+
 @pytest.mark.parametrize(
     "path", ["Person.csv", "ERP_Person.csv", "ERP_staff_Person.txt", "x/-ERP_staff_Person.csv", "-", ""]
 )

@@ -27,6 +27,14 @@ from nsync.read.streams import check_read_once
 from .conftest import OpenBytes
 
 
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "a,b\n1,2\n")
+    return file.getvalue()
+
+
 def values(source: Source) -> list[tuple[object, ...]]:
     return [row.values for row in source]
 
@@ -93,7 +101,7 @@ def test_a_stream_is_read_no_further_than_its_rows_are_asked_for() -> None:
     source.close()
 
 
-@pytest.mark.parametrize("head", [gzip.compress(b"a,b\n", mtime=0), bytes(2000), "a,b\n".encode("utf-16")])
+@pytest.mark.parametrize("head", [b"%PDF-1.7\n", zipped("houses.csv"), bytes(2000), "a,b\n".encode("utf-16")])
 def test_a_stream_is_refused_for_its_first_bytes_alone(head: bytes) -> None:
     stream = endless(head)
 
@@ -153,6 +161,13 @@ def test_a_temporary_folder_without_room_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **kwargs: open("/dev/full", "wb", buffering=0))
 
     with pytest.raises(SourceError, match=r"cannot be copied to .*No space left.*set TMPDIR"):
+        open_source("-", SyncOptions(), stdin=io.BytesIO(b"a\n1\n"))
+
+
+def test_a_temporary_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+
+    with pytest.raises(SourceError, match=r"<stdin>: cannot be copied to /nonexistent \(No such file.*set TMPDIR"):
         open_source("-", SyncOptions(), stdin=io.BytesIO(b"a\n1\n"))
 
 
@@ -354,24 +369,18 @@ def test_c4_zero_bytes_are_an_error(open_bytes: OpenBytes) -> None:
         open_bytes(b"", header=("a",))
 
 
-def zipped(*names: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name in names:
-            archive.writestr(name, "a,b\n1,2\n")
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("content", "what"),
     [
         (
             gzip.compress(b"a,b\n", mtime=0),
-            r"compressed with gzip, not text; pipe it in: gunzip -c FILE \| … -, or unpack it first: gunzip FILE",
+            r"compressed with gzip, not text; it is read if its name ends in \.gz$",
         ),
-        (bz2.compress(b"a,b\n"), "compressed with bzip2.*bunzip2"),
-        (lzma.compress(b"a,b\n"), "compressed with xz.*unxz"),
-        (zipped("houses.csv"), "a zip archive.*unzip"),
+        (bz2.compress(b"a,b\n"), r"compressed with bzip2.*\.bz2$"),
+        (bz2.compress(b""), r"compressed with bzip2.*\.bz2$"),
+        (lzma.compress(b"a,b\n"), r"compressed with xz.*\.xz$"),
+        (bytes.fromhex("28b52ffd") + bytes(9), r"compressed with zstd.*\.zst$"),
+        (zipped("houses.csv"), r"a zip archive.*\.zip, or with --member on standard input$"),
         (zipped(), "a zip archive"),
         (zipped("[Content_Types].xml", "xl/workbook.xml"), r"an Excel workbook \(\.xlsx\).*save it as CSV"),
         (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(100), "an old Excel workbook.*save it as CSV"),

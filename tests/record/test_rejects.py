@@ -138,6 +138,22 @@ def test_one_source_may_have_a_folder_too(tmp_path: Path) -> None:
     assert plan_rejects(folder, ["-"]) == [tmp_path / "new" / "stdin.rejects.csv"]
 
 
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("in/HR_staff_Person.csv.gz", "HR_staff_Person.rejects.csv"),
+        ("HR_staff_Person.CSV.ZST", "HR_staff_Person.rejects.CSV"),
+        ("HR_staff_Person.tsv.bz2", "HR_staff_Person.rejects.tsv"),
+        ("HR_staff_Person.zip", "HR_staff_Person.rejects.csv"),
+        ("./houses", "houses.rejects.csv"),
+        ("houses.jsonl", "houses.rejects.csv"),
+        ("houses.xlsx", "houses.rejects.csv"),
+    ],
+)
+def test_rejects_of_any_file_are_plain_rows_of_cells_and_named_so(tmp_path: Path, source: str, name: str) -> None:
+    assert plan_rejects(f"{tmp_path}/", [source]) == [tmp_path / name]
+
+
 def test_a_folder_within_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         plan_rejects(f"{tmp_path}/a/b/", ["x.csv"])

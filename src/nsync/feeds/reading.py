@@ -16,6 +16,7 @@ from nsync.errors import ConfigError
 from nsync.feeds.feed import KEYS, ON_MISSING_FILE, OPTION_KEYS, Feed
 from nsync.feeds.lines import line_of, lines_of
 from nsync.options import SyncOptions
+from nsync.places import is_place
 
 TABLE: Final = "feeds"
 _MAPPINGS: Final = ("set", "flag_map")
@@ -148,7 +149,9 @@ def _make(name: str, found: dict[str, Any], folder: Path) -> Feed:
 
 
 def pattern_in(folder: Path, pattern: str) -> str:
-    """Give a pattern that means files in a folder, whatever the folder is called."""
+    """Give a pattern that means files in a folder, whatever the folder is called; a place elsewhere as it is."""
+    if is_place(pattern):
+        return pattern
     return str(Path(escape(str(folder))) / pattern)
 
 

@@ -24,6 +24,7 @@ from nsync.management.options import add_switch, to_sync_options
 from nsync.management.readers import seconds
 from nsync.management.running import SyncingCommand, as_command_errors
 from nsync.options import SyncOptions
+from nsync.places import is_place
 from nsync.policies import BasicSyncPolicy
 from nsync.record.report import Report
 
@@ -101,6 +102,8 @@ class FeedCommand(SyncingCommand):
                 check_folders(feed)
         if names:
             self._sync_in_turn(feed, names, options, given)
+        elif is_place(feed.files):
+            self._sync_in_turn(feed, [feed.files], options, given)
         elif not feed.files:
             raise CommandError(f"{feed.name}: the feed names no files; name a FILE, or --files", returncode=2)
         elif feed.all_files:
@@ -129,7 +132,7 @@ class FeedCommand(SyncingCommand):
         codes = []
         for number, name in enumerate(names, start=1):
             try:
-                if not self._sync_one(feed, name if name == "-" else Path(name), options, given):
+                if not self._sync_one(feed, name if name == "-" or is_place(name) else Path(name), options, given):
                     self._say(f"{name}: another run has just moved it")
             except (CommandError, SystemExit) as error:
                 codes.append(exit_code(error))

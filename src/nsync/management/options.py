@@ -38,6 +38,12 @@ def add_common_options(parser: CommandParser) -> None:
 def _add_reading(group: _ArgumentGroup) -> None:
     add = group.add_argument
     add("--format", default="", help="Format of the file. By default its suffix decides.")
+    add(
+        "--member",
+        default="",
+        metavar="PATTERN",
+        help="Which file of a zip archive is read, such as 'data/*.csv'. Default: the only one.",
+    )
     add("--encoding", default=DEFAULTS.encoding, help="Encoding of the file, such as cp1252. Default: utf-8.")
     add(
         "--delimiter",

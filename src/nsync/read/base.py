@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TextIO
 
-from nsync.errors import SourceError
+from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
+from nsync.packing import compression_suffix
+from nsync.places import file_name
 from nsync.read.blocks import Block
+from nsync.read.firstbytes import LONGEST_START, compression_of
 from nsync.read.formats import format_of, source_class
-from nsync.read.streams import content_name, open_content
+from nsync.read.streams import Content, FileContent, content_name, open_content
 from nsync.rows import Row
 
 
@@ -66,24 +69,71 @@ def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdi
     Open a file or stream, check all that its first bytes show, and read its header.
 
     Args:
-        path: A path, ``"-"`` for standard input, or an open text or binary file, which is read from where it
+        path: A path, a URL, ``"-"`` for standard input, or an open text or binary file, which is read from where it
             stands and left open; it must stay open for as long as the source is read. What cannot be read twice is
             copied to a temporary file as it is read.
-        options: Its ``format`` names the format; without one the suffix does, and an unknown suffix means CSV.
+        options: Its ``format`` names the format; without one the suffix does, and an unknown suffix means CSV. A suffix
+            such as .gz says that it is compressed; of a stream or a download the first bytes do.
         stdin: Stands in for ``sys.stdin.buffer``.
 
     Raises:
-        ConfigError: Unknown format, encoding or delimiter.
+        ConfigError: Unknown format, encoding or delimiter, or a URL that nothing reads.
         SourceError: Missing, unreadable, empty, or not what the options say it is (rule C6).
     """
-    kind = format_of(content_name(path), options.format)
-    content = open_content(path, stdin)
+    name = file_name(path) if isinstance(path, str) else content_name(path)
+    format_of(name, options.format)  # refuses an unknown one before a stream is waited for
+    return source_of(open_content(path, stdin), name, options)
+
+
+def source_of(content: Content, name: str, options: SyncOptions) -> Source:
+    """
+    Make a source of what was opened, of which it takes care from then on.
+
+    Args:
+        content: Its bytes.
+        name: Of the file, whose suffixes say what is in it.
+        options: As those of `open_source`; the errors, too.
+    """
     try:
-        if content.is_empty:
-            cure = "ask for the export again, or check how it was made"
-            raise SourceError(f"is empty (0 bytes); a source has at least a header row: {cure}", content.name)
-        source: Source = source_class(kind)(content, options)
+        _refuse_empty(content)
+        content, name = _unpacked(content, name, options.member)
+        _refuse_empty(content)
+        source: Source = source_class(format_of(name, options.format))(content, options)
         return source
     except BaseException:
         content.close()
         raise
+
+
+def _refuse_empty(content: Content) -> None:
+    if content.is_empty:
+        cure = "ask for the export again, or check how it was made"
+        raise SourceError(f"is empty (0 bytes); a source has at least a header row: {cure}", content.name)
+
+
+def _unpacked(content: Content, name: str, member: str) -> tuple[Content, str]:
+    """Give what is to be read, expanded if it is compressed, and the name that says its format."""
+    suffix = _compression(content, name, member)
+    if suffix:
+        from nsync.read.compressed import unpack  # most sources are not compressed
+
+        return unpack(content, name, suffix, member)
+    if member:
+        raise ConfigError(f"--member {member}: {content.name} is no zip archive; leave it out")
+    return content, name
+
+
+def _compression(content: Content, name: str, member: str) -> str:
+    """
+    Tell how a source is compressed: a local file by its name, anything else by its first bytes.
+
+    The name of a stream or a download may say nothing, or what was true before a server unpacked it.
+    """
+    suffix = compression_suffix(name)
+    if type(content) is FileContent:
+        return suffix
+    if content.encoding:  # a stream of text
+        return ""
+    with content.open() as stream:
+        # The first bytes of workbooks, too, are those of a zip archive.
+        return compression_of(stream.read(LONGEST_START), zipped=bool(suffix == ".zip" or member))

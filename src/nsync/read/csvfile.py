@@ -43,7 +43,7 @@ class CsvSource:
             SourceError: Not text, not in this encoding, or without a header.
         """
         self.name = content.name
-        self.notes: tuple[str, ...] = ()
+        self.notes = content.notes
         self._content = content
         self._stream: BinaryIO | None = None  # of the current pass
         self._position = 0  # where the last pass ended; 0 before the first
@@ -67,7 +67,7 @@ class CsvSource:
     @property
     def position(self) -> int:
         """Bytes read so far in the current pass, in steps of some kilobytes."""
-        return self._stream.tell() if self._stream else self._position
+        return self._content.position(self._stream) if self._stream else self._position
 
     def digest(self) -> str:
         """Give the SHA-256 of its bytes; "" of a stream that was not read to its end. Raises SourceError."""
@@ -160,7 +160,7 @@ class CsvSource:
             raise SourceError(reason, self.name, lines.record_start) from error
         finally:
             if self._stream is stream:
-                self._position, self._stream = stream.tell(), None
+                self._position, self._stream = self._content.position(stream), None
             text.close()
 
 

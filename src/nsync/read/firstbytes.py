@@ -1,29 +1,40 @@
 """Encodings: is the name one, and is the file what its encoding says it is (rule C6)."""
 
-from __future__ import annotations
-
 import codecs
 import encodings.aliases
 import io
 import re
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 from nsync.errors import ConfigError, SourceError
 
 HEAD_SIZE: Final = 1024
 
-_UNPACK: Final = "unpack it first"
+
+class Compression(NamedTuple):
+    """How compressed data is spoken of, and what it begins with."""
+
+    name: str
+    start: bytes  # a regular expression
+
+
+COMPRESSIONS: Final = {  # by suffix
+    ".bz2": Compression("bzip2", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+    ".gz": Compression("gzip", rb"\x1f\x8b"),
+    ".xz": Compression("xz", rb"\xfd7zXZ\x00"),
+    ".zip": Compression("zip", rb"PK\x03\x04|PK\x05\x06"),
+    ".zst": Compression("zstd", rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
+LONGEST_START: Final = 10  # bytes
+_READ_IF: Final = "it is read if its name ends in"
 _EXPORT: Final = "save it as CSV (UTF-8) and name that file"
 _SIGNATURES: Final = (  # (pattern, what it is, what would work); the first that fits
     (rb"PK\x03\x04.*(xl/|\[Content_Types\]\.xml)", "an Excel workbook (.xlsx)", _EXPORT),
     (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", _EXPORT),
-    (rb"PK\x03\x04|PK\x05\x06", "a zip archive", f"{_UNPACK}: unzip FILE"),
-    (rb"\x1f\x8b", "compressed with gzip", f"pipe it in: gunzip -c FILE | … -, or {_UNPACK}: gunzip FILE"),
-    (rb"BZh[1-9]1AY&SY", "compressed with bzip2", f"{_UNPACK}: bunzip2 FILE"),
-    (rb"\xfd7zXZ\x00", "compressed with xz", f"{_UNPACK}: unxz FILE"),
-    (rb"\x28\xb5\x2f\xfd", "compressed with zstd", f"{_UNPACK}: unzstd FILE"),
-    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (COMPRESSIONS[".zip"].start, "a zip archive", f"{_READ_IF} .zip, or with --member on standard input"),
+    *((one.start, f"compressed with {one.name}", f"{_READ_IF} {suffix}") for suffix, one in COMPRESSIONS.items()),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", _EXPORT),
     (rb"PAR1", "a Parquet file", _EXPORT),
     (rb"%PDF-", "a PDF", "ask for the data as CSV"),
@@ -105,6 +116,18 @@ def check_first_bytes(head: bytes, name: str, encoding: str) -> str:
     if not encoding.startswith(("utf-16", "utf-32")):
         _refuse_nul_bytes(head, name, encoding)
     return "utf-8" if encoding == "utf-8-sig" else encoding
+
+
+def compression_of(head: bytes, *, zipped: bool = False) -> str:
+    """
+    Give the suffix that compressed data is known by, from its first bytes; "" if it is none.
+
+    Args:
+        head: The first bytes, at least LONGEST_START if there are so many.
+        zipped: Whether a zip archive counts; workbooks are some, too.
+    """
+    fitting = (suffix for suffix, one in COMPRESSIONS.items() if re.match(one.start, head))
+    return next((suffix for suffix in fitting if zipped or suffix != ".zip"), "")
 
 
 def _refuse_without_mark(head: bytes, name: str, encoding: str) -> None:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from nsync.errors import ConfigError
+from nsync.packing import COMPRESSED, without_compression
 
 DEFAULT_FORMAT: Final = "csv"
 
@@ -32,14 +33,15 @@ def format_of(name: str, wanted: str) -> str:
     Choose a format.
 
     Args:
-        name: Of the source; what it ends with counts if no format is wanted, and if that says nothing it is CSV.
+        name: Of the source; what it ends with counts if no format is wanted, and if that says nothing it is CSV. A
+            suffix that says how it is compressed does not.
         wanted: ``--format``, or "".
 
     Raises:
         ConfigError: There is no such format.
     """
     if not wanted:
-        suffix = PurePath(os.path.basename(name)).suffix.lower()
+        suffix = PurePath(os.path.basename(without_compression(name))).suffix.lower()
         return next((known for known, one in FORMATS.items() if suffix in one.suffixes), DEFAULT_FORMAT)
     if wanted not in FORMATS:
         close = get_close_matches(wanted.lower(), FORMATS, n=1)
@@ -54,8 +56,8 @@ def source_class(name: str) -> Any:
 
 
 def suffixes() -> tuple[str, ...]:
-    """List the file name suffixes that a format is known by (rule T6)."""
-    return tuple(sorted(suffix for one in FORMATS.values() for suffix in one.suffixes))
+    """List the file name suffixes that a format is known by, or that a compressed file has (rule T6)."""
+    return tuple(sorted([*COMPRESSED, *(suffix for one in FORMATS.values() for suffix in one.suffixes)]))
 
 
 def optional(module: str, extra: str) -> ModuleType:

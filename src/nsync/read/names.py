@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from nsync.errors import ConfigError
+from nsync.places import file_name
 from nsync.read.formats import suffixes
 
 # As rule T6 has it; ".csv" stands for the suffix of any registered format.
@@ -34,14 +34,14 @@ def parse_file_name(path: str, pattern: str | None) -> FileTarget:
     Read system, app and model from a file's name.
 
     Args:
-        path: Only its last part counts.
+        path: Of it, or of a URL's path, only the last part counts.
         pattern: A regular expression with the groups GROUPS, matched at the start of the name; None: the default.
 
     Raises:
         ConfigError: The expression does not compile or lacks a group, or the name does not fit it.
     """
     expression = _compile(_default_expression() if pattern is None else pattern)
-    name = os.path.basename(path)
+    name = file_name(path)
     match = expression.match(name)
     parts = [match[group] for group in GROUPS] if match else []
     if not parts or not all(parts):

@@ -38,7 +38,7 @@ class RecordSource(ABC):
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
         self.name = content.name
-        self.notes: tuple[str, ...] = ()
+        self.notes = content.notes
         self.options = options
         self.content = content
         self._stream: BinaryIO | None = None  # of the current pass
@@ -61,7 +61,7 @@ class RecordSource(ABC):
     @property
     def position(self) -> int:
         """Bytes read so far in the current pass."""
-        return self._stream.tell() if self._stream else self._position
+        return self.content.position(self._stream) if self._stream else self._position
 
     def digest(self) -> str:
         """Give the SHA-256 of its bytes; "" of a stream that was not read to its end. Raises SourceError."""
@@ -110,7 +110,7 @@ class RecordSource(ABC):
             raise SourceError(f"cannot be read on: {error.strerror or error}", self.name) from error
         finally:
             if self._stream is stream:
-                self._position, self._stream = stream.tell(), None
+                self._position, self._stream = self.content.position(stream), None
             stream.close()
 
 

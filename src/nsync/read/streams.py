@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Protocol, TextIO, cast
 
 from nsync.errors import ConfigError, SourceError
+from nsync.places import scheme_of, shown
 
 STDIN_NAME: Final = "<stdin>"
 BUFFER_SIZE: Final = 256 * 1024  # bytes asked of the operating system at once
@@ -41,8 +42,19 @@ class Content(Protocol):
     def encoding(self) -> str:
         """What the bytes are for certain; "" when the options must say."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out about it, for the report."""
+
+    @property
+    def packed(self) -> Content:
+        """As it is stored: itself, unless it is compressed."""
+
     def open(self) -> BinaryIO:
         """Start a pass at the first byte; the caller closes it."""
+
+    def position(self, stream: BinaryIO) -> int:
+        """Give how many bytes of its size a pass has read."""
 
     def check_unchanged(self, stream: BinaryIO) -> None:
         """Raise SourceError if the content is no longer what it was when it was opened."""
@@ -60,9 +72,11 @@ class FileContent:
     """
 
     encoding = ""
+    notes = ()
 
-    def __init__(self, path: str, stream: BinaryIO) -> None:
-        self.name = path
+    def __init__(self, path: str, stream: BinaryIO, name: str = "") -> None:
+        self.name = name or path
+        self._path = path
         self._stamp = _stamp(stream)
         self.size = os.fstat(stream.fileno()).st_size
         self.is_empty = self.size == 0
@@ -70,13 +84,22 @@ class FileContent:
     def open(self) -> BinaryIO:
         """Start a pass at the first byte."""
         with _named_errors(self.name):
-            stream = open(self.name, "rb", buffering=BUFFER_SIZE)
+            stream = open(self._path, "rb", buffering=BUFFER_SIZE)
         try:
             self.check_unchanged(stream)
         except SourceError:
             stream.close()
             raise
         return stream
+
+    @property
+    def packed(self) -> Content:
+        """Itself."""
+        return self
+
+    def position(self, stream: BinaryIO) -> int:
+        """Give how many bytes a pass has read."""
+        return stream.tell()
 
     def check_unchanged(self, stream: BinaryIO) -> None:
         """Compare the open file with the one that was opened first."""
@@ -94,12 +117,19 @@ class SpooledContent:
     The first pass copies; a later one reads the copy, and goes on copying where the passes before it ended.
     """
 
+    notes = ()
+
     def __init__(self, name: str, stream: IO[bytes] | IO[str], *, is_ours: bool = False) -> None:
         self.name = name
         self.encoding = ""
         self._stream = stream
         self._is_ours = is_ours  # opened by us, so closed by us
-        self._file = tempfile.TemporaryFile(prefix="nsync-", buffering=0)
+        try:
+            self._file = tempfile.TemporaryFile(prefix="nsync-", buffering=0)
+        except OSError as error:
+            if is_ours:
+                stream.close()
+            raise no_room(error, name) from error
         self._copied = 0  # bytes
         self._is_complete = False
         self._failure: SourceError | None = None  # told again by each pass that gets there
@@ -119,6 +149,15 @@ class SpooledContent:
         """Start a pass at the first byte."""
         return cast(BinaryIO, io.BufferedReader(_SharedReader(self), BUFFER_SIZE))
 
+    @property
+    def packed(self) -> Content:
+        """Itself."""
+        return self
+
+    def position(self, stream: BinaryIO) -> int:
+        """Give how many bytes a pass has read."""
+        return stream.tell()
+
     def check_unchanged(self, stream: BinaryIO) -> None:
         """Nobody else can reach the copy."""
 
@@ -130,10 +169,16 @@ class SpooledContent:
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Give bytes from an offset on: of the copy, or, at its end, of the stream."""
-        if offset == self._copied and not self._is_complete:
+        while offset >= self._copied and not self._is_complete:
             self.copy_on()
         self._file.seek(offset)
-        return self._file.readinto(buffer[: self._copied - offset])
+        return self._file.readinto(buffer[: max(self._copied - offset, 0)])
+
+    def copy_all(self) -> int:
+        """Copy the rest of the stream; give the number of all bytes."""
+        while not self._is_complete:
+            self.copy_on()
+        return self._copied
 
     def copy_on(self) -> None:
         """Copy the next bytes of the stream."""
@@ -170,8 +215,7 @@ class SpooledContent:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            where = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
-            raise SourceError(f"{where}; set TMPDIR to a folder with room, or name a file", self.name) from error
+            raise no_room(error, self.name) from error
 
 
 class _SharedReader(io.RawIOBase):
@@ -189,31 +233,54 @@ class _SharedReader(io.RawIOBase):
         self._offset += count
         return count
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset += self._content.copy_all()
+        elif whence == io.SEEK_CUR:
+            offset += self._offset
+        if offset < 0:
+            raise ValueError(f"there is no byte {offset}")
+        self._offset = offset
+        return self._offset
+
     def tell(self) -> int:
         return self._offset
 
 
+def no_room(error: OSError, name: str) -> SourceError:
+    """Say that a copy of a source cannot be written."""
+    where = tempfile.tempdir or "a temporary file"  # None: no folder was found for one
+    reason = f"cannot be copied to {where} ({error.strerror or error}); set TMPDIR to a folder with room"
+    return SourceError(reason, name)
+
+
 def digest_of(content: Content) -> str:
-    """Give the SHA-256 of all bytes, in hexadecimal; "" of a stream that was not read to its end."""
+    """Give the SHA-256 of all bytes as stored, in hexadecimal; "" of a stream that was not read to its end."""
     if not content.size:
         return ""
-    with content.open() as stream:
+    with content.packed.open() as stream:
         return hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
 
 
 def content_name(path: str | os.PathLike[str] | BinaryIO | TextIO) -> str:
-    """Give the name under which a source is spoken of."""
-    if isinstance(path, (str, os.PathLike)):
-        return STDIN_NAME if path == "-" else os.fspath(path)
+    """Give the name under which a source is spoken of; of a URL, without passwords and tokens."""
+    if isinstance(path, str):
+        return STDIN_NAME if path == "-" else shown(path)
+    if isinstance(path, os.PathLike):
+        return os.fspath(path)
     name = getattr(path, "name", None)
-    return name if isinstance(name, str) else "<stream>"
+    return shown(name) if isinstance(name, str) else "<stream>"
 
 
 def open_content(path: str | os.PathLike[str] | BinaryIO | TextIO, stdin: BinaryIO | None = None) -> Content:
     """
-    Make a path, ``"-"`` or an open file readable again and again.
+    Make a path, a URL, ``"-"`` or an open file readable again and again.
 
     Raises:
+        ConfigError: Nothing that is installed reads URLs of this kind.
         SourceError: There is no such file, or it cannot be read (rule C6).
     """
     name = content_name(path)
@@ -221,6 +288,10 @@ def open_content(path: str | os.PathLike[str] | BinaryIO | TextIO, stdin: Binary
         return SpooledContent(name, path)
     if path == "-":
         return SpooledContent(name, stdin or _standard_input())
+    if isinstance(path, str) and scheme_of(path):
+        from nsync.read.remote import open_url  # few runs fetch anything
+
+        return open_url(path)
     with _named_errors(name):
         # Opened before it is looked at: a named pipe that is opened twice loses its first reader's bytes.
         stream = open(name, "rb", buffering=BUFFER_SIZE)

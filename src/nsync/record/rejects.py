@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from nsync.errors import ConfigError, Problem
+from nsync.packing import without_compression
+from nsync.places import file_name
 from nsync.record.files import check_folder, check_target, guard
 from nsync.record.report import Report
 from nsync.rows import MISSING, REJECTS_COLUMNS, Row
 
+_CELLS: Final = (".csv", ".tsv", ".tab", ".txt")  # suffixes of what rejects are: rows of cells, whatever the source is
 _ABSENT: Final = "'"  # what stands for an absent cell: no other cell is written like this
 
 
@@ -52,8 +55,8 @@ def _is_folder(wanted: str) -> bool:
 
 def rejects_name(source: str) -> str:
     """Name the rejects of a source: ``HR_staff_Person.rejects.csv``."""
-    path = Path("stdin.csv" if source == "-" else source)
-    return f"{path.stem}.rejects{path.suffix}"
+    path = Path("stdin" if source == "-" else without_compression(file_name(source)))
+    return f"{path.stem}.rejects{path.suffix if path.suffix.lower() in _CELLS else '.csv'}"
 
 
 def write_rejects(report: Report, paths: Sequence[Path]) -> list[Path]:

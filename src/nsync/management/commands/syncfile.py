@@ -25,7 +25,8 @@ class Command(SyncCommand):
         parser.add_argument("ext_system_name", metavar="SYSTEM", help="Name of the external system that has the keys.")
         parser.add_argument("app_label", metavar="APP", help="Label of the app that has the model.")
         parser.add_argument("model_name", metavar="MODEL", help="Name of the model.")
-        parser.add_argument("file_name", metavar="FILE", help="The file to read; - is standard input.")
+        text = "The file to read; also a URL, storage:ALIAS:PATH, or 'sql+ALIAS:SELECT …'; - is standard input."
+        parser.add_argument("file_name", metavar="FILE", help=text)
         super().add_arguments(parser)
 
     def inputs(self, given: Mapping[str, Any]) -> list[Input]:

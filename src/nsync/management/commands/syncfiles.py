@@ -15,6 +15,7 @@ from nsync.errors import ConfigError
 from nsync.management.options import add_two_spellings, read_option
 from nsync.management.running import SyncCommand
 from nsync.opening import Input, find_model
+from nsync.places import is_place, query_of, shown
 from nsync.policies import BasicSyncPolicy, OrderedSyncPolicy
 from nsync.read.names import DEFAULT_EXPRESSION, FileTarget, parse_file_name
 
@@ -32,7 +33,8 @@ class Command(SyncCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the files, how their names are read, and in which order their rows are applied."""
-        parser.add_argument("files", metavar="FILE", nargs="+", help="The files to read.")
+        text = "The files to read; also URLs, or storage:ALIAS:PATH."
+        parser.add_argument("files", metavar="FILE", nargs="+", help=text)
         group = parser.add_argument_group("several files")
         group.add_argument(
             "--file-name-regex",
@@ -52,8 +54,11 @@ class Command(SyncCommand):
     def inputs(self, given: Mapping[str, Any]) -> list[Input]:
         """Read what each file is for from its name, before any file is read (rule T6)."""
         for path in given["files"]:
-            if _PATTERN.search(path) and not Path(path).exists():
-                raise ConfigError(f"{path}: no file fits this pattern")
+            if query_of(path):
+                what = f"{shown(path)}: no name says which system, app and model a query is for"
+                raise ConfigError(f"{what}; sync it with syncfile")
+            if _PATTERN.search(path) and not is_place(path) and not Path(path).exists():
+                raise ConfigError(f"{shown(path)}: no file fits this pattern")
         targets = [(path, parse_file_name(path, given["file_name_regex"])) for path in given["files"]]
         has_default = given["file_name_regex"] is None
         return [Input(path, _model(path, target, has_default), target.external_system) for path, target in targets]
@@ -68,4 +73,4 @@ def _model(path: str, target: FileTarget, has_default: bool) -> type[Model]:
         return find_model(f"{target.app_name}.{target.model_name}")
     except ConfigError as error:
         hint = "; to read an app label with _ from a name, give --file-name-regex" if has_default else ""
-        raise ConfigError(f"{path}: {error}{hint}") from None
+        raise ConfigError(f"{shown(path)}: {error}{hint}") from None
