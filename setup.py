@@ -26,12 +26,14 @@ def long_description() -> str:
 
 
 PROGRESS = ["tqdm>=4.66"]
+DETECT = ["charset-normalizer>=3.4"]
 POSTGRESQL = ["psycopg[binary]>=3.1.12"]
 ZST = ['backports.zstd>=1.0; python_version < "3.14"']
 HTTP = ["fsspec>=2024.6", "aiohttp>=3.10"]
 S3 = ["s3fs>=2024.6"]
 SFTP = ["fsspec>=2024.6", "paramiko>=3.4"]
 TEST = [
+    *DETECT,
     *PROGRESS,
     *POSTGRESQL,
     *ZST,
@@ -90,6 +92,7 @@ setup(
     python_requires=">=3.11",
     install_requires=["Django>=5.2", "python-dateutil>=2.9"],
     extras_require={
+        "detect": DETECT,
         "progress": PROGRESS,
         "postgresql": POSTGRESQL,
         "zst": ZST,

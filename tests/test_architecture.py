@@ -74,6 +74,7 @@ CONDUCTOR = frozenset(
         "locking",
         "locks",
         "opening",
+        "profiling",
         "proofs",
         "querying",
         "reporting",
@@ -100,8 +101,8 @@ OTHERS: dict[str, frozenset[str]] = {
     "admin": frozenset(),
     "apps": frozenset({"checks"}),  # to register them
     "checks": frozenset({"feeds"}),
-    "feeds": frozenset({"beforehand", "feeds", "opening", "policies"}),
-    "management": frozenset({"conductor", "feeds", "locks", "management", "opening", "policies", "undo"}),
+    "feeds": frozenset({"beforehand", "feeds", "opening", "policies", "profiling"}),
+    "management": frozenset({"conductor", "feeds", "locks", "management", "opening", "policies", "profiling", "undo"}),
     "migrations": frozenset(),
     "policies": frozenset(),
 }
@@ -117,6 +118,7 @@ EXCEPTIONS = {
     ("management.disposing", "record.report"): "which report that is",
     ("management.disposing", "record.files"): "and writes it beside a file that failed",
     ("management.disposing", "record.rejects"): "with the rejects",
+    ("management.linted", "record.text"): "nor has what lint shows",
     ("management.history", "record.text"): "what a terminal shows has no control characters",
     ("management.commands.syncundo", "record.text"): "and so here",
     ("management.commands.syncruns", "record.exported"): "it prints what is recorded, as JSON and CSV",
@@ -153,6 +155,7 @@ AT_THE_DATABASE = {
     "plan.resolve": "asks for what one row wants to know",
     "plan.together": "asks for what the rows of a batch want to know",
     "policies": "the transaction around a run",
+    "profiling.contents": "compares a sample with what is stored",
     "proofs": "counts what is there, to know whether a proof is worth its time",
     "querying": "asks other databases for what is to be synced",
     "record.checkpoint": "reads where a run stood, and removes it",
@@ -338,7 +341,7 @@ def run_with_command(code: str) -> str:
 def test_a_command_imports_only_what_every_run_needs() -> None:
     """What dates, rows that are planned, and proofs need, small files of ordinary rows do not wait for."""
     late = ("dateutil", "nsync.decode.moments", "nsync.batches", "nsync.apply.bulk", "nsync.plan.proving", "tqdm")
-    late += ("nsync.feeds", "tomllib")
+    late += ("nsync.feeds", "nsync.profiling", "nsync.read.detection", "tomllib")
     late += ("nsync.read.remote", "nsync.read.fetched", "nsync.storages", "nsync.querying", "fsspec")
 
     assert run_with_command(f"print([name for name in {late} if name in sys.modules])") == "[]"

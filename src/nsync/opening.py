@@ -64,14 +64,15 @@ def check_systems(inputs: Sequence[Input], options: SyncOptions, identities: Ide
         if not given.system.strip() or len(given.system) > length:
             raise ConfigError(f"the name of an external system has 1 to {length} characters: {given.system!r}")
         if not options.create_external_system and not identities.system(given.system):
-            names = ", ".join(_systems(identities.using)) or "none"
+            names = ", ".join(system_names(identities.using)) or "none"
             raise ConfigError(
                 f"there is no external system {given.system!r}; there are {names}. "
                 "Create it in the admin, or leave out --no-create-external-system"
             )
 
 
-def _systems(using: str) -> list[str]:
+def system_names(using: str) -> list[str]:
+    """Name the external systems that there are."""
     return list(ExternalSystem._base_manager.using(using).order_by("name").values_list("name", flat=True))
 
 
@@ -89,7 +90,7 @@ def open_tasks(
         check_names(options, [source.header for source in sources])
     except ConfigError as error:
         raise HeaderError(str(error)) from None
-    systems = {*_systems(using), *(given.system for given in inputs)}
+    systems = {*system_names(using), *(given.system for given in inputs)}
     tasks = []
     for number, (given, model, source) in enumerate(zip(inputs, models, sources, strict=True)):
         try:

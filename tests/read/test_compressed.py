@@ -49,7 +49,7 @@ def archive(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as packed:
         for name, content in members:
-            packed.writestr(name, content)
+            packed.writestr(zipfile.ZipInfo(name), content, method)
     return file.getvalue()
 
 

@@ -54,8 +54,9 @@ def test_auto_finds_the_delimiter_and_says_so(open_bytes: OpenBytes, character: 
         'name;note\nBruce;"a, b, c\nd, ""e"" | f"\nHomer;"x, y"\n',
         "\ufeff" + "".join(f'{number};"{number}, {number}"\n' for number in range(20_000)),
         "name;city",
+        "name;city;age\nBruce\nHomer;Springfield\n",
     ],
-    ids=["decimal commas", "times", "apostrophes", "quoted cells", "long", "header only"],
+    ids=["decimal commas", "times", "apostrophes", "quoted cells", "long", "header only", "short lines"],
 )
 def test_auto_is_not_misled(open_bytes: OpenBytes, content: str) -> None:
     assert open_bytes(content, delimiter="auto").dialect.delimiter == ";"
@@ -71,6 +72,13 @@ def test_auto_takes_no_time_over_one_long_quoted_cell(open_bytes: OpenBytes) -> 
 def test_auto_asks_when_it_cannot_tell(open_bytes: OpenBytes, content: str) -> None:
     with pytest.raises(SourceError, match=r"cannot tell which character parts its cells; .*--delimiter ';'"):
         open_bytes(content, delimiter="auto")
+
+
+def test_auto_shows_the_candidates_if_several_part_all_lines_alike(open_bytes: OpenBytes) -> None:
+    with pytest.raises(SourceError) as caught:
+        open_bytes("name;born,died\nHomer;1955,\nBruce;1939,\n", delimiter="auto")
+
+    assert "cells: ',' parts the first line in 2, ';' parts the first line in 2; say which" in str(caught.value)
 
 
 def test_a_header_that_seems_to_use_another_delimiter_is_noted(open_bytes: OpenBytes) -> None:

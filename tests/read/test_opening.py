@@ -31,7 +31,7 @@ def zipped(*names: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name in names:
-            archive.writestr(name, "a,b\n1,2\n")
+            archive.writestr(zipfile.ZipInfo(name), "a,b\n1,2\n")
     return file.getvalue()
 
 

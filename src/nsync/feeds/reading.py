@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from nsync.errors import ConfigError
 from nsync.feeds.feed import KEYS, ON_MISSING_FILE, OPTION_KEYS, Feed
 from nsync.feeds.lines import line_of, lines_of
+from nsync.feeds.undecided import MARK, Undecided, undecided_in
 from nsync.options import SyncOptions
 from nsync.places import is_place
 
@@ -72,6 +73,12 @@ class FeedFile:
         if self._lines is None:
             self._lines = lines_of(self._text)
         return line_of(self._lines, *path)
+
+    def undecided(self, feed: str) -> list[Undecided]:
+        """Give what a feed leaves to decide."""
+        if MARK not in self._text:
+            return []
+        return undecided_in(self._text, {name: self.line(TABLE, name) for name in self.names}).get(feed, [])
 
     def told(self, problem: FeedProblem) -> str:
         """Say where a problem is, what it is, and what would work."""

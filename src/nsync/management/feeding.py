@@ -12,8 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from nsync.conductor import Policy
 from nsync.conf import settings
-from nsync.errors import ConfigError, HeaderError, SourceError
-from nsync.feeds.checking import problems_of
+from nsync.errors import HeaderError, SourceError
+from nsync.feeds.choosing import read_feeds, told_undecided
 from nsync.feeds.feed import ON_MISSING_FILE, OPTION_KEYS, Feed
 from nsync.feeds.files import check_folders, claimed, files_of, newest
 from nsync.feeds.reading import FeedFile, with_failed
@@ -43,6 +43,7 @@ class FeedCommand(SyncingCommand):
         super().__init__(*args, **kwargs)
         self.disposal: Disposal | None = None  # of the file that is being synced
         self.reports: list[Report] = []
+        self.file: FeedFile  # that describes the feeds
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what a feed says, without defaults: what is not given is as the feed says."""
@@ -80,11 +81,8 @@ class FeedCommand(SyncingCommand):
         Raises:
             ConfigError: Something is wrong.
         """
-        file = FeedFile(str(settings.FEEDS))
-        wrong = [problem for problem in problems_of(file) if not name or problem.feed in ("", name)]
-        if wrong:
-            raise ConfigError("\n".join(map(file.told, wrong)))
-        return file
+        self.file = read_feeds(str(settings.FEEDS), name)
+        return self.file
 
     def run_feed(self, feed: Feed, names: Sequence[str], given: Mapping[str, Any]) -> None:
         """
@@ -94,6 +92,8 @@ class FeedCommand(SyncingCommand):
             CommandError, SystemExit: As `sync` does.
         """
         self.reports = []
+        if given["verbosity"] and (undecided := told_undecided(self.file, feed.name)):
+            self._warn(undecided)
         feed = overridden(feed, given)
         options = to_sync_options(given, feed.options)
         given = {**given, "policy": given.get("policy") or feed.policy}

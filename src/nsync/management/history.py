@@ -1,4 +1,4 @@
-"""What the commands of the history do: find the database, tell, and let errors be messages."""
+"""What the commands do that tell, and sync nothing: find the database, tell, and let errors be messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_ERROR: Final = 5_000  # characters
 
 
 class HistoryCommand(BaseCommand):
-    """A command on what is kept of runs. A subclass adds its own arguments, and what it does."""
+    """A command that tells of runs, files or feeds. A subclass adds its own arguments, and what it does."""
 
     # Those of the project are for its developers: to import all its views and templates costs more than a small file.
     requires_system_checks = ["nsync_settings"]  # noqa: RUF012  # as Django declares it

@@ -24,15 +24,28 @@ _PAIRS: Final = frozenset({"flag_map", "map", "set"})
 
 def add_common_options(parser: CommandParser) -> None:
     """Add what both commands take, in the groups that ``--help`` shows."""
-    _add_reading(parser.add_argument_group("reading"))
-    group = parser.add_argument_group("columns, and what the file does not say itself")
-    _add_columns(group)
-    _add_strictness(group)
-    _add_values(parser.add_argument_group("values"))
+    add_decoding_options(parser)
     _add_happenings(parser.add_argument_group("what happens"))
     _add_guards(parser.add_argument_group("guards, and files that are the whole truth"))
     _add_errors(parser.add_argument_group("errors, and trying it out"))
     _add_reporting(parser.add_argument_group("report"))
+
+
+def add_decoding_options(parser: CommandParser) -> None:
+    """Add what says how a file is read, and what its columns and cells mean."""
+    _add_reading(parser.add_argument_group("reading"))
+    group = parser.add_argument_group("columns, and what the file does not say itself")
+    _add_columns(group)
+    _add_strictness(group)
+    group = parser.add_argument_group("values")
+    _add_notation(group)
+    _add_values(group)
+
+
+def add_notation_options(parser: CommandParser) -> None:
+    """Add what says how a file, and the values in it, are written."""
+    _add_reading(parser.add_argument_group("reading"))
+    _add_notation(parser.add_argument_group("values"))
 
 
 def _add_reading(group: _ArgumentGroup) -> None:
@@ -44,7 +57,8 @@ def _add_reading(group: _ArgumentGroup) -> None:
         metavar="PATTERN",
         help="Which file of a zip archive is read, such as 'data/*.csv'. Default: the only one.",
     )
-    add("--encoding", default=DEFAULTS.encoding, help="Encoding of the file, such as cp1252. Default: utf-8.")
+    text = "Encoding of the file, such as cp1252; auto finds it. Default: utf-8."
+    add("--encoding", default=DEFAULTS.encoding, help=text)
     add(
         "--delimiter",
         default=DEFAULTS.delimiter,
@@ -116,20 +130,23 @@ def _add_strictness(group: _ArgumentGroup) -> None:
     )
 
 
-def _add_values(group: _ArgumentGroup) -> None:
+def _add_notation(group: _ArgumentGroup) -> None:
     add = group.add_argument
     add("--null-marker", metavar="TEXT", help=r"A cell equal to this is read as an empty one, such as NULL or \N.")
-    add(
+    orders = [order for order in CHOICES["date_order"] if order]
+    add("--date-order", choices=orders, default="", help="How to read 01/02/2024. Default: an error.")
+    add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
+    add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
+
+
+def _add_values(group: _ArgumentGroup) -> None:
+    group.add_argument(
         "--list-separator",
         type=separator,
         default=DEFAULTS.list_separator,
         metavar="TEXT",
         help="What parts the values in a cell of a many-to-many relation. Default: |.",
     )
-    orders = [order for order in CHOICES["date_order"] if order]
-    add("--date-order", choices=orders, default="", help="How to read 01/02/2024. Default: an error.")
-    add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
-    add_switch(group, "decimal_comma", DEFAULTS.decimal_comma, "Read 1.234,5 as a number.")
     add_switch(group, "round_decimals", DEFAULTS.round_decimals, "Round decimals that the field does not keep.")
     add_switch(group, "validate", DEFAULTS.validate, "Run the model's full_clean() on each object that is written.")
 
@@ -150,12 +167,7 @@ def _add_happenings(group: _ArgumentGroup) -> None:
         default=DEFAULTS.on_displaced,
         help="What becomes of an object that holds the match values of a row that means another one. Default: delete.",
     )
-    add(
-        "--on-missing-reference",
-        choices=CHOICES["on_missing_reference"],
-        default=DEFAULTS.on_missing_reference,
-        help="Whether a row whose reference finds nothing is applied without it (warn) or fails. Default: warn.",
-    )
+    add_on_missing_reference(group)
     add(
         "--engine",
         choices=CHOICES["engine"],
@@ -179,6 +191,16 @@ def _add_happenings(group: _ArgumentGroup) -> None:
         default=DEFAULTS.wait,
         metavar="SECONDS",
         help="How long to wait for another run at one of the models to end. Default: not at all; it is exit code 6.",
+    )
+
+
+def add_on_missing_reference(group: _ArgumentGroup | CommandParser) -> None:
+    """Add what becomes of references that find nothing."""
+    group.add_argument(
+        "--on-missing-reference",
+        choices=CHOICES["on_missing_reference"],
+        default=DEFAULTS.on_missing_reference,
+        help="Whether a row whose reference finds nothing is applied without it (warn) or fails. Default: warn.",
     )
 
 
@@ -366,6 +388,6 @@ def to_sync_options(given: Mapping[str, Any], base: SyncOptions = DEFAULTS) -> S
         raise CommandError(str(error), returncode=2) from None
     if message := contradiction(options):
         raise CommandError(message, returncode=2)
-    if given["check"] and not options.dry_run:
+    if given.get("check") and not options.dry_run:
         raise CommandError("--check goes with --dry-run: without it the run writes", returncode=2)
     return options

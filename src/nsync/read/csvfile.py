@@ -21,7 +21,7 @@ from nsync.read.delimiter import (
     sniff_delimiter,
     spell_delimiter,
 )
-from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
+from nsync.read.firstbytes import HEAD_SIZE, check_first_bytes, encoding_of
 from nsync.read.streams import Content, digest_of
 from nsync.read.undecodable import undecodable_byte
 from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
@@ -43,12 +43,12 @@ class CsvSource:
             SourceError: Not text, not in this encoding, or without a header.
         """
         self.name = content.name
-        self.notes = content.notes
         self._content = content
         self._stream: BinaryIO | None = None  # of the current pass
         self._position = 0  # where the last pass ended; 0 before the first
         self._delimiter = parse_delimiter(options.delimiter)
-        self._encoding = content.encoding or check_encoding(options.encoding)
+        self._encoding, notes = encoding_of(content, options.encoding)
+        self.notes: tuple[str, ...] = (*content.notes, *notes)
         with content.open() as stream:
             written_in = check_first_bytes(stream.read(HEAD_SIZE), self.name, self._encoding)
         if self._delimiter == AUTO:

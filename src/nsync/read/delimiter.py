@@ -40,16 +40,27 @@ def sniff_delimiter(sample: str, source: str) -> str:
         source: Name of the source, for the error.
 
     Raises:
-        SourceError: No delimiter parts the header in two or more cells, or none is used alike in all lines.
+        SourceError: No delimiter parts the header in two or more cells, none is used alike in all lines, or several
+            are.
     """
     lines = _bare_lines(sample)
     try:
         found = csv.Sniffer().sniff("\n".join(lines), CANDIDATES).delimiter
     except csv.Error:
         found = ""
-    if not found or found not in lines[0]:
-        reason = "cannot tell which character parts its cells; say which, for example --delimiter ';'"
-        raise SourceError(f"{reason} (any of them, for a file with a single column)", source)
+    parted = [one for one in CANDIDATES if one in lines[0]]
+    if (
+        not found
+        and len(parted) == 1
+        and parted == [one for one in CANDIDATES if any(one in line for line in lines[1:])]
+    ):
+        found = parted[0]  # some lines are short, but there is no other
+    alike = [one for one in CANDIDATES if lines[0].count(one) and len({line.count(one) for line in lines}) == 1]
+    if not found or found not in lines[0] or (len(lines) > 1 and alike and alike != [found]):
+        shown = ", ".join(f"{spell_delimiter(one)} parts the first line in {lines[0].count(one) + 1}" for one in parted)
+        reason = f"cannot tell which character parts its cells{f': {shown}' if shown else ''}"
+        cure = f"say which, for example --delimiter {spell_delimiter((parted or ';')[0])}"
+        raise SourceError(f"{reason}; {cure} (any of them, for a file with a single column)", source)
     return found
 
 

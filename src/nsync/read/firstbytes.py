@@ -5,10 +5,14 @@ import encodings.aliases
 import io
 import re
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nsync.errors import ConfigError, SourceError
 
+if TYPE_CHECKING:
+    from nsync.read.streams import Content
+
+AUTO: Final = "auto"
 HEAD_SIZE: Final = 1024
 
 
@@ -53,11 +57,13 @@ _HOST_NAMES_ONLY: Final = ("idna", "punycode")  # text encodings to Python, but 
 
 def check_encoding(name: str) -> str:
     """
-    Give the canonical name of an encoding.
+    Give the canonical name of an encoding, or ``"auto"``.
 
     Raises:
         ConfigError: It is unknown, or none that turns bytes into text.
     """
+    if name == AUTO:
+        return AUTO
     try:
         return _look_up(name)
     except (LookupError, ValueError) as error:  # ValueError: a NUL character in the name
@@ -82,6 +88,31 @@ def _is_text_encoding(name: str) -> bool:
         return False
 
 
+def encoding_of(content: "Content", wanted: str) -> tuple[str, tuple[str, ...]]:
+    """
+    Give the encoding of a content, in its canonical spelling, and what there is to say of how it was found.
+
+    Raises:
+        ConfigError: As `check_encoding`.
+        SourceError: ``auto`` is wanted, and its bytes do not tell.
+    """
+    name = content.encoding or check_encoding(wanted)
+    if name != AUTO:
+        return name, ()
+    from nsync.read.detection import detect_encoding  # few sources need it
+
+    found = detect_encoding(content)
+    return found.name, (found.note,)
+
+
+def encoding_shown_by(head: bytes) -> str:
+    """Give the encoding that the first bytes of a file prove: by a byte order mark, or as UTF-16 without; else ""."""
+    for mark, family, _ in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return "utf-8-sig" if family == "utf-8" else family
+    return _guess_utf_16(head) if b"\0" in head[: head.find(b"\n") + 2 or None] else ""
+
+
 def plain_name(encoding: str) -> str:
     """Name an encoding in a message; whether it allows for a byte order mark is of no interest there."""
     return encoding.removesuffix("-sig")
@@ -102,9 +133,7 @@ def check_first_bytes(head: bytes, name: str, encoding: str) -> str:
     Raises:
         SourceError: It is an archive, a workbook, or text in another encoding.
     """
-    for pattern, what, cure in _SIGNATURES:
-        if re.match(pattern, head, re.DOTALL):
-            raise SourceError(f"is {what}, not text; {cure}", name)
+    refuse_other_kinds(head, name)
     for mark, family, fitting in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             if encoding not in fitting:
@@ -128,6 +157,13 @@ def compression_of(head: bytes, *, zipped: bool = False) -> str:
     """
     fitting = (suffix for suffix, one in COMPRESSIONS.items() if re.match(one.start, head))
     return next((suffix for suffix in fitting if zipped or suffix != ".zip"), "")
+
+
+def refuse_other_kinds(head: bytes, name: str) -> None:
+    """Raise SourceError for a file that is no text at all, such as an archive or a workbook."""
+    for pattern, what, cure in _SIGNATURES:
+        if re.match(pattern, head, re.DOTALL):
+            raise SourceError(f"is {what}, not text; {cure}", name)
 
 
 def _refuse_without_mark(head: bytes, name: str, encoding: str) -> None:

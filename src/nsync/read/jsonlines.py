@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
 from nsync.read.blocks import BYTE_ORDER_MARK
-from nsync.read.firstbytes import HEAD_SIZE, check_encoding, check_first_bytes
+from nsync.read.firstbytes import HEAD_SIZE, check_first_bytes, encoding_of
 from nsync.read.jsonvalues import cells_of, check_object, decoder
 from nsync.read.records import RECORD_LIMIT, RecordSource, is_blank
 from nsync.read.streams import Content
@@ -37,7 +37,8 @@ class JsonLinesSource(RecordSource):
             SourceError: Not text, not in this encoding, or its first records are no JSON.
         """
         super().__init__(content, options)
-        self._encoding = content.encoding or check_encoding(options.encoding)
+        self._encoding, notes = encoding_of(content, options.encoding)
+        self.notes += notes
         self._decode = decoder().decode
         with content.open() as stream:
             check_first_bytes(stream.read(HEAD_SIZE), self.name, self._encoding)

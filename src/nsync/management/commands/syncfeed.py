@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from argparse import SUPPRESS
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from nsync.errors import ConfigError
+from nsync.feeds.choosing import choose_feed
 from nsync.management.feeding import FeedCommand
 from nsync.management.running import as_command_errors
 
@@ -46,9 +45,5 @@ class Command(FeedCommand):
         """Run the feed; raises what `sync` raises."""
         name = given["feed"]
         with as_command_errors():
-            file = self.read_file(name)
-            if name not in file.feeds:
-                close = get_close_matches(name, file.feeds, n=1)
-                hint = f"did you mean {close[0]!r}? There are" if close else "there are"
-                raise ConfigError(f"{file.path}: no feed {name!r}; {hint} {', '.join(file.names) or 'none'}")
-        self.run_feed(file.feeds[name], given["file_names"], given)
+            feed = choose_feed(self.read_file(name), name)
+        self.run_feed(feed, given["file_names"], given)

@@ -1,0 +1,243 @@
+"""``syncinit``: a feed for a file, and why it is so."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nsync.feeds.checking import problems_of
+from nsync.feeds.reading import FeedFile
+from nsync.profiling import sample
+from tests.commands.conftest import Ran
+from tests.testapp.models import Company, Person
+
+Command = Callable[..., Ran]
+TEXT = (
+    "PERSNR;First Name;LASTNAME;Geboren;Birth-day;salary;company;Remark\n"
+    "4711;Homer;Simpson;x;12/05/1955;1.234,50;Acme;\n"
+    "4712;Zoë;Wayne;x;31/01/1980;99,00;Acme;NULL\n"
+    "4713;Ned;Flanders;x;01/02/1960;1,00;Fox;\n"
+    "4714;Moe;Szyslak;x;;0,50;Acme;\n"
+)
+PROPOSED = """\
+# As persons-2024-01-31.csv looks, all 4 rows of it.
+[feeds.persons]
+system = "HR"
+model = "testapp.Person"
+# decide: files = "persons-*.csv"  # which files are meant; until then name them: syncfeed persons FILE
+encoding = "utf-8"  # 1 line with more than ASCII read so
+delimiter = ";"  # parts all lines alike
+null_marker = "NULL"  # it stands in 1 cell, first in line 3
+decimal_comma = true  # line 2: '1.234,50' is a number only so
+date_order = "dmy"  # line 3: '31/01/1980' reads only so
+action_flags = "cu*"  # creates and updates; nothing is deleted
+# decide: external_key_column = "PERSNR"  # unique, and filled in all 4 rows; so few rows prove little; so are First \
+Name, LASTNAME, salary
+# decide: match_on = "first_name"  # unique in all 4 rows, and in the database; the model promises nothing; so few \
+rows prove little
+
+[feeds.persons.columns]
+# decide: PERSNR = "employee_id"  # the only column left that is unique and fits its 20 characters
+"First Name" = "first_name"  # so it is called, but for case and punctuation
+LASTNAME = "last_name"  # so it is called, but for case and punctuation
+# decide: Geboren = ""  # no field is like it, such as 'x'
+Birth-day = "birthday"  # so it is called, but for case and punctuation
+salary = "salary"  # so it is called
+company = "company=>name"  # 100 % of 2 different values are found in Company.name
+# decide: Remark = ""  # no field is like it, it is empty in all rows
+# Fields without a column: employee_id, age, hair_colour, email, manager, nickname, active
+"""
+
+
+@pytest.fixture(autouse=True)
+def companies(db: None) -> None:
+    for name in ("Acme", "Fox", "Initech"):
+        Company.objects.create(name=name)
+
+
+def put(text: str = TEXT, name: str = "persons-2024-01-31.csv", encoding: str = "utf-8") -> str:
+    Path(name).write_text(text, encoding=encoding)
+    return name
+
+
+def line(ran: Ran, start: str) -> str:
+    found = [line for line in ran.out.splitlines() if line.startswith(start)]
+    assert len(found) == 1, ran.out
+    return found[0]
+
+
+def feed(ran: Ran, name: str = "persons") -> dict[str, Any]:
+    return tomllib.loads(ran.out)["feeds"][name]  # type: ignore[no-any-return]
+
+
+def test_a_feed_is_proposed_that_says_why(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put())
+
+    assert ran.code == 0, ran.err
+    assert ran.out == PROPOSED
+
+
+def test_nothing_that_deletes_is_ever_proposed(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("employee_id,first_name\n1,Homer\n2,Marge\n"))
+
+    assert feed(ran)["on_displaced"] == "keep"
+    assert feed(ran)["match_on"] == "employee_id"
+    for key in ("snapshot", "archive", "failed", "all_files", "max_deletes"):
+        assert key not in feed(ran)
+        assert f"decide: {key}" not in ran.out
+
+
+def test_columns_that_might_delete_are_left_out(command: Command) -> None:
+    text = "external_key,action_flags,match_on,id,first_name\nK1,d,,1,Homer\nK2,d*,,2,Marge\n"
+
+    ran = command("syncinit", "HR", "testapp.Person", put(text))
+
+    assert feed(ran)["external_key_column"] == "external_key"
+    assert feed(ran)["columns"] == {"action_flags": "", "id": "", "first_name": "first_name"}
+
+
+def test_an_order_of_dates_that_nothing_proves_is_left_to_decide(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("first_name,birthday\nHomer,01/02/1955\nNed,03/04/1960\n"))
+
+    assert "date_order" not in feed(ran)
+    assert line(ran, "# decide: date_order").startswith(
+        "# decide: date_order = \"dmy\"  # line 2: '01/02/1955' reads in several ways, and no line proves one; or mdy"
+    )
+
+
+def test_a_match_that_the_model_does_not_promise_needs_many_rows(command: Command) -> None:
+    rows = "".join(f"{number % 40},N{number // 40}\n" for number in range(800))
+
+    ran = command("syncinit", "HR", "testapp.Person", put(f"first_name,last_name\n{rows}"))
+    assert feed(ran)["match_on"] == "first_name last_name"
+    ran = command("syncinit", "HR", "testapp.Person", put(f"first_name,last_name\n{rows[:900]}"))
+    assert "match_on" not in feed(ran)
+    assert '# decide: match_on = "first_name last_name"' in ran.out
+
+
+def test_a_match_that_only_the_first_rows_of_a_file_show_is_left_to_decide(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MOST_ROWS", 700)
+    rows = "".join(f"{number % 40},N{number // 40}\n" for number in range(800))
+
+    ran = command("syncinit", "HR", "testapp.Person", put(f"first_name,last_name\n{rows}"))
+
+    assert line(ran, "# decide: match_on").endswith("; synclint tells whether it is so in the others too")
+    assert "the first 700 rows" in ran.out
+
+
+def test_a_match_that_the_database_has_twice_is_not_proposed(command: Command) -> None:
+    rows = "".join(f"{number % 40},N{number // 40}\n" for number in range(800))
+    Person.objects.create(first_name="1", last_name="N1")
+    Person.objects.create(first_name="1", last_name="N1")
+
+    assert "match_on = " not in command("syncinit", "HR", "testapp.Person", put(f"first_name,last_name\n{rows}")).out
+
+
+def test_a_reference_is_proposed_with_the_share_that_is_found(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("first_name,Company\nA,Acme\nB,Fox\nC,Initech\nD,Umbrella\n"))
+
+    assert line(ran, "Company") == 'Company = "company=>name"  # 75 % of 4 different values are found in Company.name'
+
+
+def test_what_no_object_can_be_made_without_is_left_to_decide(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Room", put("nr,name\n1,Kitchen\n2,Bath\n"))
+
+    assert '# decide: set.house = "…"  # no object can be made without it; no column has it' in ran.out.splitlines()
+
+
+def test_a_reference_to_an_empty_table_is_left_to_decide(command: Command) -> None:
+    Company.objects.all().delete()
+
+    ran = command("syncinit", "HR", "testapp.Person", put("first_name,company\nA,Acme\nB,Fox\nC,Initech\n"))
+
+    assert '# decide: company = "company=>name"  # Company has no rows yet' in ran.out
+
+
+def test_a_file_without_a_header_is_told_by_what_is_stored(command: Command) -> None:
+    for number in range(40):
+        Person.objects.create(employee_id=f"E{number}", first_name=f"F{number}", age=number + 20)
+    rows = "".join(f"{1_000 + number},F{number},E{number},{number + 20},x\n" for number in range(40))
+
+    ran = command("syncinit", "CRM", "testapp.Person", put(rows))
+
+    assert feed(ran)["header"] == ["column 1", "first_name", "employee_id", "age", "column 5"]
+    assert feed(ran)["external_key_column"] == "employee_id"
+    assert feed(ran)["match_on"] == "employee_id"
+    assert "100 % of 40 rows agree with what is stored" in line(ran, "age")
+    assert line(ran, "header").partition("  # ")[2].startswith("the first row is data: ")
+
+
+def test_a_header_of_which_nothing_is_known_is_left_to_decide(command: Command) -> None:
+    ran = command("syncinit", "CRM", "testapp.Person", put("1,a\n2,a\n"), "--write")
+
+    assert ran.code == 0
+    assert '# decide: header = ["column 1", "column 2"]  # the first row is data' in Path("nsync.toml").read_text()
+    assert problems_of(FeedFile("nsync.toml")) == []
+
+
+def test_columns_that_hand_out_power_are_left_out(command: Command) -> None:
+    """S1."""
+    ran = command("syncinit", "HR", "auth.User", put("username,password,is_staff\na,b,1\nc,d,0\n"))
+
+    assert feed(ran, "users")["columns"] == {"username": "username", "password": "", "is_staff": ""}
+
+
+def test_a_sample_that_does_not_tell_its_encoding_asks(command: Command) -> None:
+    name = put("first_name\nHélène\nFrançois\nZoë\n", encoding="cp1252")
+
+    ran = command("syncinit", "HR", "testapp.Person", name, "--delimiter", ",")
+    assert ran.code == 1
+    assert "cannot tell its encoding for sure" in ran.err
+    ran = command("syncinit", "HR", "testapp.Person", name, "--delimiter", ",", "--encoding", "cp1252")
+    assert feed(ran)["encoding"] == "cp1252"
+
+
+def test_what_is_written_is_a_feed_that_runs_and_the_file_keeps_what_it_has(command: Command) -> None:
+    before = '# feeds\n[feeds.others]  # mine\nsystem = "X"\nmodel = "testapp.Tag"\nfiles = "tags.csv"'
+    Path("nsync.toml").write_text(before)
+    name = put("employee_id,first_name,shoes\n1,Homer,44\n2,Marge,39\n")
+
+    ran = command("syncinit", "HR", "testapp.Person", name, "--write")
+
+    assert ran.out == "nsync.toml: added [feeds.persons]; 2 lines are left to decide\n"
+    text = Path("nsync.toml").read_text()
+    assert text.startswith(f"{before}\n\n# As {name} looks, all 2 rows of it.\n[feeds.persons]\n")
+    assert problems_of(FeedFile("nsync.toml")) == []
+    ran = command("syncfeed", "persons", name)
+    assert ran.code == 0, ran.err
+    assert ran.err == "nsync.toml:11: [feeds.persons] leaves to decide: files (line 11), shoes (line 22)\n"
+    assert Person.objects.count() == 2
+
+
+def test_a_name_that_is_taken_is_not_taken_again(command: Command) -> None:
+    name = put("first_name\nHomer\nMarge\n")
+    assert command("syncinit", "HR", "testapp.Person", name, "--write", "--delimiter", ",").code == 0
+    before = Path("nsync.toml").read_text()
+
+    ran = command("syncinit", "HR", "testapp.Person", name, "--write", "--delimiter", ",", "--name", "persons")
+    assert (ran.code, Path("nsync.toml").read_text()) == (1, before)
+    assert "there is a feed 'persons' already" in ran.err
+    assert command("syncinit", "HR", "testapp.Person", name, "--write", "--delimiter", ",").out.startswith(
+        "nsync.toml: added [feeds.persons-hr]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["HR", "testapp.Persn", "x.csv"], "no model 'Persn'"),
+        (["HR", "testapp.Person", "gone.csv"], "no such file"),
+        (["", "testapp.Person", "gone.csv"], "the name of an external system has 1 to 100 characters"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_said(command: Command, arguments: list[str], said: str) -> None:
+    ran = command("syncinit", *arguments)
+
+    assert ran.code == 1
+    assert said in ran.err
