@@ -28,7 +28,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _PAIRS: Final = ("flag_map", "map", "set")
 _LIMITS: Final = ("max_changes", "max_deletes")
-_NUMBERS: Final = ("batch_size", "max_errors", "resume")
+_NUMBERS: Final = ("batch_size", "header_row", "max_errors", "resume")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,10 @@ class SyncOptions:
     encoding: str = "utf-8-sig"
     delimiter: str = ","  # "auto" sniffs
     header: tuple[str, ...] = ()  # names for a file that has no header row
+    record_element: str = ""  # of XML: the element that is a record; "": it is looked for
+    fixed_columns: tuple[str, ...] = ()  # of fixed width: "name:1-10" or "1-10"
+    header_row: int | None = None  # of a spreadsheet; None: the first row that is not empty
+    sheet: str = ""  # of a spreadsheet; "": the first that is not hidden
 
     # columns (rules C1 to C3, S1)
     action_flags: str | None = None

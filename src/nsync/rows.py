@@ -19,6 +19,21 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING  # an absent cell; an empty cell is "" and a database null is None
+
+
+class BadCell:
+    """A cell that holds no value: a row that needs it fails, and says why."""
+
+    __slots__ = ("reason", "text")
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text  # as the source shows it
+        self.reason = reason  # what is wrong, and what would work
+
+    def __str__(self) -> str:
+        return self.text
+
+
 REJECTS_COLUMNS: Final = ("nsync_line", "nsync_code", "nsync_message")  # last in a rejects file (rule O3)
 
 
@@ -27,7 +42,7 @@ class Row(NamedTuple):
 
     number: int  # 1-based, as an editor shows it: the header of a CSV file is line 1
     header: tuple[str, ...]  # for CSV one tuple, shared by every row, so that a row stays small
-    values: tuple[object, ...]  # str from CSV; MISSING for an absent cell; longer than header: extra cells
+    values: tuple[object, ...]  # str from CSV; MISSING for an absent cell, or a BadCell; longer: extra cells
 
 
 def fit(cells: Sequence[Any], width: int) -> tuple[Any, ...]:

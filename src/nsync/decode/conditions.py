@@ -9,21 +9,35 @@ from nsync.actions import Condition, JsonText
 from nsync.decode.cells import CellError
 from nsync.decode.paths import Path
 from nsync.errors import Problem, RowError
+from nsync.rows import BadCell
 
 _SHOWN = 100  # characters of a cell that a message shows
 
 
 def read_cell(convert: Callable[[object], object], cell: object, column: str) -> object:
     """Convert a cell; raises RowError with column and value where the converter only knows what is wrong."""
+    check_cell(cell, column)
     try:
         return convert(cell)
     except CellError as error:
         raise RowError(Problem(error.code, error.message, column, shown(cell))) from None
 
 
+def check_cell(cell: object, column: str) -> None:
+    """Raise RowError for a cell that holds no value: its text must not pass for one."""
+    if isinstance(cell, BadCell):
+        raise RowError(Problem("invalid-value", cell.reason, column, shown(cell)))
+
+
+def read_text(cell: object, column: str) -> str:
+    """Give a cell as text; raises RowError if it holds no value."""
+    check_cell(cell, column)
+    return "" if cell is None else str(cell)
+
+
 def read_key(cell: object, column: str) -> str:
     """Give the key of a system that a cell holds (rules I1, R2); raises RowError for what no database can compare."""
-    key = str(cell).strip()
+    key = read_text(cell, column).strip()
     if "\0" in key:
         raise RowError(Problem("nul-character", "a key cannot hold a NUL character", column, shown(key)))
     return key

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TypeVar
 
 from nsync.actions import Action, Flags, Kind, Match, Place, Reference
-from nsync.decode.conditions import read_cell, shown
+from nsync.decode.conditions import read_cell, read_text, shown
 from nsync.decode.flags import decode_flags
 from nsync.decode.layout import Layout
 from nsync.decode.match import MatchError, Node, bind, parse
 from nsync.decode.references import read_reference
 from nsync.errors import Problem, RowError
-from nsync.rows import MISSING, Row
+from nsync.rows import MISSING, BadCell, Row
 
 KEY_LENGTH = 255  # ExternalKeyMapping.external_key (rule M1)
 T = TypeVar("T")
@@ -50,9 +50,9 @@ class Decoder:
         match, is_match_empty = _try(lambda: self._match(cells), problems) or (None, False)
         values = {} if is_delete else self._values(cells, problems)
         references = () if is_delete else self._references(cells, nulls, problems)
+        properties = {} if is_delete else self._properties(cells, problems)
         if problems:
             raise RowError(*dict.fromkeys(problems))
-        properties = {} if is_delete else self._properties(cells)
         said = (flags, place, row, layout.model, layout.system, key, match, is_match_empty, values, references)
         kinds = (Kind.DELETE,) * is_delete + (Kind.CREATE,) * flags.create + (Kind.UPDATE,) * flags.update
         return tuple(Action(kind, *said, properties, layout.columns) for kind in kinds)
@@ -67,6 +67,8 @@ class Decoder:
             problems.append(Problem("extra-cells", message, "", shown(", ".join(map(str, extra)))))
         marker = layout.options.null_marker
         nulls: frozenset[int] = frozenset()
+        if marker is not None:
+            cells = [cell.text if isinstance(cell, BadCell) and cell.text == marker else cell for cell in cells]
         if marker is not None and marker in cells:
             nulls = frozenset(position for position, cell in enumerate(cells) if cell == marker)
             cells = ["" if position in nulls else cell for position, cell in enumerate(cells)]
@@ -77,7 +79,7 @@ class Decoder:
         cell = MISSING if position is None else cells[position]
         if cell is MISSING:
             return self.default_flags
-        return self.flags_in("" if cell is None else str(cell))
+        return self.flags_in(read_text(cell, self.layout.options.action_flags_column))
 
     def flags_in(self, text: str) -> Flags:
         """Give what a flags cell asks for; raises RowError ``bad-flags``."""
@@ -109,7 +111,7 @@ class Decoder:
         """Give the row's match, and whether one is named whose values are all empty (rules I2, I3)."""
         position = self.layout.match_on
         cell = MISSING if position is None else cells[position]
-        node = self.layout.default_match if cell is MISSING else self.match_in("" if cell is None else str(cell))
+        node = self.layout.default_match if cell is MISSING else self.match_in(read_text(cell, "match_on"))
         if node is None:
             return None, False
         match, has_value = bind(node, self.layout.operands, cells)
@@ -149,12 +151,17 @@ class Decoder:
                 references.append(reference)
         return tuple(references)
 
-    def _properties(self, cells: list[object]) -> dict[str, str]:
-        return {
-            column.name: "" if cells[column.position] is None else str(cells[column.position])
-            for column in self.layout.properties
-            if cells[column.position] is not MISSING
-        }
+    def _properties(self, cells: list[object], problems: list[Problem]) -> dict[str, str]:
+        values = {}
+        for column in self.layout.properties:
+            cell = cells[column.position]
+            if cell is MISSING:
+                continue
+            try:
+                values[column.name] = read_text(cell, column.header)
+            except RowError as error:
+                problems.extend(error.problems)
+        return values
 
 
 def _try(read: Callable[[], T], problems: list[Problem]) -> T | None:

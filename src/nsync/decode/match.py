@@ -97,7 +97,7 @@ def _bind_column(column: MatchColumn, cells: Sequence[object]) -> tuple[Match, b
     if column.path is not None:
         found = condition(column.path, column.prefix, cell, column.header)
         return Operand(found), found.value is not EMPTY
-    key = read_key(cell or "", column.header)
+    key = read_key(cell, column.header)
     relation = column.prefix.removesuffix("__")
     if not key or column.key_lookup is None:
         # No object of the relation at all: that is what an empty key can match.

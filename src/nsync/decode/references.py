@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from django.db.models import Model
 
 from nsync.actions import EMPTY, Lookup, Reference, Relation
-from nsync.decode.conditions import condition, read_key, shown
+from nsync.decode.conditions import condition, read_key, read_text, shown
 from nsync.decode.paths import Path, compile_path
 from nsync.errors import ConfigError
 from nsync.fields import concrete_model, fills_itself, has_db_default, is_parent_link, is_text
@@ -192,7 +192,7 @@ def read_reference(
     is_list = group.relation.kind == "many" and len(group.columns) == 1 and filled
     rows = [[cells[column.position] for column in filled]] if filled else []
     if is_list:
-        rows = [[part] for part in str(rows[0][0]).split(separator) if part.strip()]
+        rows = [[part] for part in read_text(rows[0][0], filled[0].header).split(separator) if part.strip()]
     lookups = [lookup for row in rows if (lookup := _lookup(group.relation, filled, row)) is not None]
     if lookups:
         text = ", ".join(shown(cells[column.position]) for column in filled)

@@ -65,11 +65,38 @@ def _add_reading(group: _ArgumentGroup) -> None:
         help="Character between the cells, such as ';' or tab; auto finds it. Default: a comma.",
     )
     add(
+        "--sheet",
+        default=DEFAULTS.sheet,
+        metavar="NAME",
+        help="Sheet of a spreadsheet, by its name or number. Default: the first that is not hidden.",
+    )
+    add(
+        "--header-row",
+        type=number,
+        metavar="N",
+        help="Row of the sheet where the header stands. Default: the first that is not empty.",
+    )
+    add(
         "--header",
         type=names,
         default=DEFAULTS.header,
         metavar="A,B,C",
         help="Names of the columns, for a file that has no header row; written as a line of CSV with commas.",
+    )
+    add(
+        "--record-element",
+        default=DEFAULTS.record_element,
+        metavar="NAME",
+        help="Of XML: the element that is a record, or the end of its path, such as people/person. By default the one "
+        "that the root repeats.",
+    )
+    add(
+        "--fixed-columns",
+        type=names,
+        default=DEFAULTS.fixed_columns,
+        metavar="NAME:FROM-TO,…",
+        help="Of --format fixed: the columns and their first and last characters, counted from 1, such as "
+        "'name:1-10,age:11-13'. Without the names the first row has them.",
     )
 
 
@@ -329,6 +356,7 @@ def _text_or(convert: Callable[[str], Any], otherwise: Callable[[Any], Any]) -> 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "smart_ordering": _text_or(truth, bool),
     "header": _text_or(names, tuple),
+    "fixed_columns": _text_or(names, tuple),
     "only_columns": _text_or(names, tuple),
     "flag_map": _text_or(codes, tuple),
     "map": _each(pair),
@@ -340,6 +368,8 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_deletes": lambda given: limit("" if given is None else str(given)),
     "snapshot_action": lambda given: snapshot_action(str(given)),
     "wait": lambda given: seconds(str(given)),
+    "header_row": lambda given: None if given is None else number(str(given)),
+    "sheet": str,
     "max_errors": lambda given: None if given is None else number(str(given)),
     "resume": lambda given: None if given is None else number(str(given)),
 }

@@ -10,7 +10,7 @@ from nsync.packing import compression_suffix
 from nsync.places import file_name
 from nsync.read.blocks import Block
 from nsync.read.firstbytes import LONGEST_START, compression_of
-from nsync.read.formats import format_of, source_class
+from nsync.read.formats import check_options, format_of, source_class
 from nsync.read.streams import Content, FileContent, content_name, open_content
 from nsync.rows import Row
 
@@ -77,7 +77,8 @@ def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdi
         stdin: Stands in for ``sys.stdin.buffer``.
 
     Raises:
-        ConfigError: Unknown format, encoding or delimiter, or a URL that nothing reads.
+        ConfigError: Unknown format, encoding or delimiter, an option that this format does not take, or a URL that
+            nothing reads.
         SourceError: Missing, unreadable, empty, or not what the options say it is (rule C6).
     """
     name = file_name(path) if isinstance(path, str) else content_name(path)
@@ -98,7 +99,9 @@ def source_of(content: Content, name: str, options: SyncOptions) -> Source:
         _refuse_empty(content)
         content, name = _unpacked(content, name, options.member)
         _refuse_empty(content)
-        source: Source = source_class(format_of(name, options.format))(content, options)
+        kind = format_of(name, options.format)
+        check_options(kind, options)
+        source: Source = source_class(kind)(content, options)
         return source
     except BaseException:
         content.close()

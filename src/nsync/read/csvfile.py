@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
@@ -21,14 +21,10 @@ from nsync.read.delimiter import (
     sniff_delimiter,
     spell_delimiter,
 )
-from nsync.read.firstbytes import HEAD_SIZE, check_first_bytes, encoding_of
 from nsync.read.streams import Content, digest_of
+from nsync.read.textlines import RECORD_LIMIT, text_encoding
 from nsync.read.undecodable import undecodable_byte
 from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
-
-# Characters of one record, and so of one line and one cell. Far more than any sane cell, and little enough to hold in
-# memory; without a limit, a quote that is never closed makes the rest of a file one cell.
-RECORD_LIMIT: Final = 16 * 1024 * 1024
 
 
 class CsvSource:
@@ -47,10 +43,8 @@ class CsvSource:
         self._stream: BinaryIO | None = None  # of the current pass
         self._position = 0  # where the last pass ended; 0 before the first
         self._delimiter = parse_delimiter(options.delimiter)
-        self._encoding, notes = encoding_of(content, options.encoding)
+        self._encoding, written_in, notes = text_encoding(content, options)
         self.notes: tuple[str, ...] = (*content.notes, *notes)
-        with content.open() as stream:
-            written_in = check_first_bytes(stream.read(HEAD_SIZE), self.name, self._encoding)
         if self._delimiter == AUTO:
             self._delimiter = self._sniff()
         self._has_header = not options.header

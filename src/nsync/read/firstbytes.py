@@ -33,17 +33,23 @@ COMPRESSIONS: Final = {  # by suffix
 LONGEST_START: Final = 10  # bytes
 _READ_IF: Final = "it is read if its name ends in"
 _EXPORT: Final = "save it as CSV (UTF-8) and name that file"
+_RESAVE: Final = "save it as .xlsx, without a password, and name that file"
 _SIGNATURES: Final = (  # (pattern, what it is, what would work); the first that fits
-    (rb"PK\x03\x04.*(xl/|\[Content_Types\]\.xml)", "an Excel workbook (.xlsx)", _EXPORT),
-    (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", _EXPORT),
+    (rb"PK\x03\x04.*(xl/|\[Content_Types\]\.xml)", "an Excel workbook", "say --format xlsx"),
+    (
+        rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis",
+        "an OpenDocument file",
+        "say --format ods if it is a spreadsheet",
+    ),
     (COMPRESSIONS[".zip"].start, "a zip archive", f"{_READ_IF} .zip, or with --member on standard input"),
     *((one.start, f"compressed with {one.name}", f"{_READ_IF} {suffix}") for suffix, one in COMPRESSIONS.items()),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", _EXPORT),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls), or one with a password", _RESAVE),
     (rb"PAR1", "a Parquet file", _EXPORT),
     (rb"%PDF-", "a PDF", "ask for the data as CSV"),
     (rb"\s*(?i:<(!doctype )?html)", "a web page", "often a login or error page; download the file again"),
 )
+_XML: Final = rb"(\xef\xbb\xbf)?\s*<\?xml\s"
 
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32", ("utf-32", "utf-32-le")),
@@ -118,6 +124,11 @@ def plain_name(encoding: str) -> str:
     return encoding.removesuffix("-sig")
 
 
+def what_it_is(head: bytes) -> tuple[str, str] | None:
+    """Say what a file is by its first bytes, and what would work; None for what may be text."""
+    return next(((what, cure) for pattern, what, cure in _SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
+
+
 def check_first_bytes(head: bytes, name: str, encoding: str) -> str:
     """
     Check that a file is the text that its encoding says it is (rule C6).
@@ -131,9 +142,14 @@ def check_first_bytes(head: bytes, name: str, encoding: str) -> str:
         The encoding to write its rejected rows in: with a byte order mark if it has one.
 
     Raises:
-        SourceError: It is an archive, a workbook, or text in another encoding.
+        SourceError: It is an archive, a workbook, XML, or text in another encoding.
     """
     refuse_other_kinds(head, name)
+    return check_marks(head, name, encoding)
+
+
+def check_marks(head: bytes, name: str, encoding: str) -> str:
+    """Check that a file has the byte order mark of its encoding, if any, and give what `check_first_bytes` gives."""
     for mark, family, fitting in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             if encoding not in fitting:
@@ -161,9 +177,10 @@ def compression_of(head: bytes, *, zipped: bool = False) -> str:
 
 def refuse_other_kinds(head: bytes, name: str) -> None:
     """Raise SourceError for a file that is no text at all, such as an archive or a workbook."""
-    for pattern, what, cure in _SIGNATURES:
-        if re.match(pattern, head, re.DOTALL):
-            raise SourceError(f"is {what}, not text; {cure}", name)
+    if known := what_it_is(head):
+        raise SourceError("is {}, not text; {}".format(*known), name)
+    if re.match(_XML, head):
+        raise SourceError("is XML; say --format xml", name)
 
 
 def _refuse_without_mark(head: bytes, name: str, encoding: str) -> None:

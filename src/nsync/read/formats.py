@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from nsync.errors import ConfigError
+from nsync.options import SyncOptions
 from nsync.packing import COMPRESSED, without_compression
 
 DEFAULT_FORMAT: Final = "csv"
@@ -19,12 +20,17 @@ class Format(NamedTuple):
     module: str
     source: str  # a class: (Content, SyncOptions) → Source
     suffixes: tuple[str, ...]  # in lower case, with their dot
+    options: tuple[str, ...] = ()  # of SyncOptions: those that other formats do not take
 
 
 FORMATS: Final = {
     "csv": Format("nsync.read.csvfile", "CsvSource", (".csv",)),
+    "fixed": Format("nsync.read.fixedwidth", "FixedWidthSource", (".fwf",), ("fixed_columns",)),
     "tsv": Format("nsync.read.csvfile", "TsvSource", (".tsv", ".tab")),
     "jsonl": Format("nsync.read.jsonlines", "JsonLinesSource", (".jsonl", ".ndjson")),
+    "ods": Format("nsync.read.ods", "OdsSource", (".ods",), ("sheet", "header_row")),
+    "xlsx": Format("nsync.read.xlsx", "XlsxSource", (".xlsx", ".xlsm"), ("sheet", "header_row")),
+    "xml": Format("nsync.read.xmlrecords", "XmlSource", (".xml",), ("record_element",)),
 }
 
 
@@ -48,6 +54,14 @@ def format_of(name: str, wanted: str) -> str:
         meant = f"did you mean {close[0]}? There" if close else "there"
         raise ConfigError(f"--format {wanted}: no such format; {meant} are: {', '.join(sorted(FORMATS))}")
     return wanted
+
+
+def check_options(name: str, options: SyncOptions) -> None:
+    """Raise ConfigError for an option that only other formats take: nobody would see that it does nothing."""
+    for option in sorted({option for one in FORMATS.values() for option in one.options}):
+        if getattr(options, option) not in ("", (), None) and option not in FORMATS[name].options:
+            takers = " and ".join(sorted(taker for taker, one in FORMATS.items() if option in one.options))
+            raise ConfigError(f"--{option.replace('_', '-')} is for {takers}, and this is {name}; leave it out")
 
 
 def source_class(name: str) -> Any:

@@ -12,12 +12,13 @@ from typing import Any, BinaryIO, Final
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
+from nsync.read import textlines
 from nsync.read.base import Dialect
 from nsync.read.blocks import Block, Unfit
 from nsync.read.streams import Content, digest_of
 from nsync.rows import MISSING, Row
 
-RECORD_LIMIT: Final = 16 * 1024 * 1024  # characters of one record, as of CSV
+RECORD_LIMIT: Final = textlines.RECORD_LIMIT
 _BLOCK: Final = 2_000  # records
 _NUMBERS: Final = frozenset({int, float, bool, Decimal})
 _MOMENTS: Final = frozenset({datetime.date, datetime.time, datetime.datetime})
@@ -34,6 +35,7 @@ class RecordSource(ABC):
     """
 
     dialect = _REJECTS
+    has_numbers = True  # not all values are text
     header: tuple[str, ...] = ()
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
@@ -89,7 +91,7 @@ class RecordSource(ABC):
             Unfit: Numbers are not text (``--decimal-comma`` reads the two in different ways), or there is an error,
                 which reading the rows one by one tells.
         """
-        if self.options.decimal_comma:
+        if self.has_numbers and self.options.decimal_comma:
             raise Unfit
         try:
             with self.reading() as stream:
@@ -119,7 +121,7 @@ def text_of(value: Any) -> Any:
     Give the text that stands for a value, as converters read it (rule V1); of an absent cell: MISSING.
 
     Raises:
-        Unfit: It is of a type whose text is not known here.
+        Unfit: It is of a type whose text is not known here, or a BadCell, which must not pass for its text.
     """
     kind = type(value)
     if kind is str or value is MISSING:
@@ -130,7 +132,18 @@ def text_of(value: Any) -> Any:
         return str(value)
     if kind in _MOMENTS:
         return value.isoformat()
+    if kind is datetime.timedelta:
+        return _duration(value)
     raise Unfit
+
+
+def _duration(value: datetime.timedelta) -> str:
+    """Write a duration as Django does: ``3 04:05:06``."""
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days = f"{value.days} " if value.days else ""
+    fraction = f".{value.microseconds:06}" if value.microseconds else ""
+    return f"{days}{hours:02}:{minutes:02}:{seconds:02}{fraction}"
 
 
 def is_blank(values: Sequence[Any]) -> bool:

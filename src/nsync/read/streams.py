@@ -228,11 +228,6 @@ class _SharedReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        count = self._content.read_into(memoryview(buffer), self._offset)
-        self._offset += count
-        return count
-
     def seekable(self) -> bool:
         return True
 
@@ -244,7 +239,12 @@ class _SharedReader(io.RawIOBase):
         if offset < 0:
             raise ValueError(f"there is no byte {offset}")
         self._offset = offset
-        return self._offset
+        return offset
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._content.read_into(memoryview(buffer), self._offset)
+        self._offset += count
+        return count
 
     def tell(self) -> int:
         return self._offset

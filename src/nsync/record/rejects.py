@@ -106,7 +106,7 @@ def _cells(row: Row, problem: Problem, width: int, header_width: int) -> Iterato
         header_width: With them. Cells beyond are extra, and come last: the row fails again until they are gone.
     """
     for value in row.values[:width]:
-        yield _ABSENT if value is MISSING else guard(str(value))
+        yield _ABSENT if value is MISSING else guard("" if value is None else str(value))
     yield str(row.number)
     yield problem.code
     yield guard(problem.message)
