@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from nsync.errors import ConfigError
 from nsync.management.notifying import HELP as NOTIFY_HELP
 from nsync.management.readers import codes, limit, names, number, pair, seconds, separator, snapshot_action, truth
+from nsync.management.reading import add_reading_options
 from nsync.options import CHOICES, SyncOptions, contradiction
 from nsync.policies import EXAMPLES
 
@@ -33,7 +34,7 @@ def add_common_options(parser: CommandParser) -> None:
 
 def add_decoding_options(parser: CommandParser) -> None:
     """Add what says how a file is read, and what its columns and cells mean."""
-    _add_reading(parser.add_argument_group("reading"))
+    add_reading_options(parser.add_argument_group("reading"))
     group = parser.add_argument_group("columns, and what the file does not say itself")
     _add_columns(group)
     _add_strictness(group)
@@ -44,60 +45,8 @@ def add_decoding_options(parser: CommandParser) -> None:
 
 def add_notation_options(parser: CommandParser) -> None:
     """Add what says how a file, and the values in it, are written."""
-    _add_reading(parser.add_argument_group("reading"))
+    add_reading_options(parser.add_argument_group("reading"))
     _add_notation(parser.add_argument_group("values"))
-
-
-def _add_reading(group: _ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--format", default="", help="Format of the file. By default its suffix decides.")
-    add(
-        "--member",
-        default="",
-        metavar="PATTERN",
-        help="Which file of a zip archive is read, such as 'data/*.csv'. Default: the only one.",
-    )
-    text = "Encoding of the file, such as cp1252; auto finds it. Default: utf-8."
-    add("--encoding", default=DEFAULTS.encoding, help=text)
-    add(
-        "--delimiter",
-        default=DEFAULTS.delimiter,
-        help="Character between the cells, such as ';' or tab; auto finds it. Default: a comma.",
-    )
-    add(
-        "--sheet",
-        default=DEFAULTS.sheet,
-        metavar="NAME",
-        help="Sheet of a spreadsheet, by its name or number. Default: the first that is not hidden.",
-    )
-    add(
-        "--header-row",
-        type=number,
-        metavar="N",
-        help="Row of the sheet where the header stands. Default: the first that is not empty.",
-    )
-    add(
-        "--header",
-        type=names,
-        default=DEFAULTS.header,
-        metavar="A,B,C",
-        help="Names of the columns, for a file that has no header row; written as a line of CSV with commas.",
-    )
-    add(
-        "--record-element",
-        default=DEFAULTS.record_element,
-        metavar="NAME",
-        help="Of XML: the element that is a record, or the end of its path, such as people/person. By default the one "
-        "that the root repeats.",
-    )
-    add(
-        "--fixed-columns",
-        type=names,
-        default=DEFAULTS.fixed_columns,
-        metavar="NAME:FROM-TO,…",
-        help="Of --format fixed: the columns and their first and last characters, counted from 1, such as "
-        "'name:1-10,age:11-13'. Without the names the first row has them.",
-    )
 
 
 def _add_columns(group: _ArgumentGroup) -> None:
