@@ -235,7 +235,9 @@ def moments(counts: dict[str, Any], chance: random.Random) -> Iterator[Moment]:
     yield from (Moment("time", chance.random()) for _ in range(RANDOM))
 
 
-def main(database: str, folder: Path, seed: int) -> None:
+@contextmanager
+def database_of_its_own(database: str, folder: Path) -> Iterator[None]:
+    """Set up Django with the models of the tests and an empty database, until the block ends."""
     import django
     from django.conf import settings
 
@@ -256,6 +258,13 @@ def main(database: str, folder: Path, seed: int) -> None:
     name = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def main(database: str, folder: Path, seed: int) -> None:
+    with database_of_its_own(database, folder):
         write_files(folder)
         chance = random.Random(seed)
         found = []
@@ -263,8 +272,6 @@ def main(database: str, folder: Path, seed: int) -> None:
             trial = Trial(scenario, folder)
             found += [trial.try_out(moment) for moment in moments(trial.counts, chance)]
         print(json.dumps(found))
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 The arrows: who may import whom, who may touch the database, and how large a file may grow.
 
-    management, admin → feeds → the conductor → read, decode, plan, apply, record → the vocabulary
+    management, admin → singer → feeds → the conductor → read, decode, plan, apply, record → the vocabulary
 
 Rooms import the vocabulary and themselves, never each other; only the conductor knows the rooms.
 """
@@ -102,9 +102,12 @@ OTHERS: dict[str, frozenset[str]] = {
     "apps": frozenset({"checks"}),  # to register them
     "checks": frozenset({"feeds"}),
     "feeds": frozenset({"beforehand", "feeds", "opening", "policies", "profiling"}),
-    "management": frozenset({"conductor", "feeds", "locks", "management", "opening", "policies", "profiling", "undo"}),
+    "management": frozenset(
+        {"conductor", "feeds", "locks", "management", "opening", "policies", "profiling", "singer", "undo"}
+    ),
     "migrations": frozenset(),
     "policies": frozenset(),
+    "singer": frozenset({"feeds", "opening", "singer"}),
 }
 # Single exceptions: (importer, imported) → why.
 EXCEPTIONS = {
@@ -128,6 +131,24 @@ EXCEPTIONS = {
     ("management.commands.syncwhy", "record.told"): "and again",
     ("management.commands.syncwhy", "record.why"): "and asks what changed an object",
     ("management.commands.syncprune", "record.pruning"): "it removes what is recorded",
+    ("management.commands.syncsinger", "read.base"): "the type of what it syncs",
+    ("management.commands.syncsinger", "read.singer"): "it reads standard input",
+    ("management.commands.syncsinger", "record.files"): "and writes the reports of runs with failed records",
+    ("management.commands.syncsinger", "record.rejects"): "with these",
+    ("management.commands.syncsinger", "record.report"): "the type of what sync_all() gives",
+    ("management.commands.syncsinger", "record.text"): "an error has no control characters",
+    ("singer.streams", "read.singer"): "a stream is what its messages say",
+    ("singer.streams", "read.singerpieces"): "and the mark of deleted records is known there",
+    ("singer.target", "decode.keys"): "what the column of a key is called",
+    ("singer.target", "read.base"): "the type of what is synced",
+    ("singer.target", "read.singer"): "it takes messages",
+    ("singer.target", "read.singerpieces"): "and cuts them into pieces",
+    ("singer.target", "record.report"): "the type of what becomes of one",
+    ("singer.telling", "record.report"): "which are added up",
+    ("singer.telling", "record.text"): "without control characters",
+    ("singer.versions", "decode.keys"): "a key may be made of several columns",
+    ("singer.versions", "read.singer"): "records have versions",
+    ("singer.versions", "read.singerpieces"): "whose keys are a source",
     ("management.commands.syncfiles", "read.names"): "only file names given on a command line say what a file is for",
 }
 # The modules that query, or hold a connection or a transaction → why.
@@ -164,6 +185,7 @@ AT_THE_DATABASE = {
     "record.why": "reads what is recorded of one object",
     "retrying": "notes commits, and sees what has ended a transaction",
     "rowsin": "asks which database takes many values as one parameter",
+    "singer.earlier": "asks the history for runs of a version",
     "systems": "creates external systems",
     "undo": "the transaction around an undo",
     "unwinding": "reads what a run wrote",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from nsync import ConfigError, SourceError, SyncOptions, sync
 from nsync.changes import OutcomeKind
 from nsync.models import Run as RunRecord
-from nsync.opening import open_place
+from nsync.opening import Input, open_input
 from nsync.policies import OrderedSyncPolicy
 from nsync.read.base import Source
 from nsync.rows import Row
@@ -34,7 +34,7 @@ def asked() -> Iterator[Callable[..., Source]]:
     opened: list[Source] = []
 
     def ask(query: str, alias: str = "default", **options: Any) -> Source:
-        opened.append(open_place(f"sql+{alias}:{query}", SyncOptions(**options)))
+        opened.append(open_input(Input(f"sql+{alias}:{query}", "testapp.Person", "HR"), SyncOptions(**options)))
         return opened[-1]
 
     yield ask

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO, cast
 
 from django.apps import apps
 from django.db import connections, router
@@ -18,16 +18,18 @@ from nsync.identities import Identities
 from nsync.models import ExternalKeyMapping, ExternalSystem
 from nsync.options import SyncOptions
 from nsync.places import file_name, query_of, storage_of
-from nsync.read.base import Source, open_source, source_of
+from nsync.read.base import Source, is_source, open_source, source_of
 from nsync.read.formats import format_of
-from nsync.read.streams import check_read_once
+from nsync.read.streams import check_read_once, content_name
 from nsync.run import Task
 
 
 class Input(NamedTuple):
     """One source, and what it is synced to."""
 
-    source: str | Path | BinaryIO | TextIO  # a path, a URL or another place, "-" for standard input, or an open file
+    # A path, a URL or another place, "-" for standard input, an open file, or a source that code has made, which is
+    # closed by the run.
+    source: str | Path | BinaryIO | TextIO | Source
     model: type[Model] | str  # a model, or its "app.Model"
     system: str  # name of the external system
 
@@ -80,10 +82,10 @@ def open_tasks(
     inputs: Sequence[Input], models: Sequence[type[Model]], options: SyncOptions, using: str, stack: ExitStack
 ) -> list[Task]:
     """Open every source and compile every header before anything is written."""
-    check_read_once(given.source for given in inputs)
+    check_read_once(_place(given) for given in inputs if not is_source(given.source))
     sources: list[Source] = []
     for given in inputs:
-        source = open_place(given.source, options)
+        source = open_input(given, options)
         stack.callback(source.close)
         sources.append(source)
     try:
@@ -101,8 +103,16 @@ def open_tasks(
     return tasks
 
 
-def open_place(place: str | Path | BinaryIO | TextIO, options: SyncOptions) -> Source:
+def input_name(given: Input) -> str:
+    """Give the name under which a source is spoken of, which need not be open."""
+    return given.source.name if is_source(given.source) else content_name(_place(given))
+
+
+def open_input(given: Input, options: SyncOptions) -> Source:
     """Open a source, wherever it is; errors as those of `nsync.read.base.open_source`."""
+    if is_source(given.source):
+        return given.source
+    place = _place(given)
     if storage := storage_of(place):
         from nsync.storages import open_storage  # few runs read from one
 
@@ -114,6 +124,11 @@ def open_place(place: str | Path | BinaryIO | TextIO, options: SyncOptions) -> S
 
         return open_query(query, options)
     return open_source(place, options)
+
+
+def _place(given: Input) -> str | Path | BinaryIO | TextIO:
+    """Give what is to be opened."""
+    return cast("str | Path | BinaryIO | TextIO", given.source)
 
 
 def choose_database(models: Sequence[type[Model]], options: SyncOptions) -> str:

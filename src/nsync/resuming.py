@@ -15,11 +15,10 @@ from nsync.errors import ConfigError
 from nsync.guards import Guards
 from nsync.history import History, asked_for, insert_into
 from nsync.models import Run as RunRecord
-from nsync.opening import Input
+from nsync.opening import Input, input_name
 from nsync.options import SyncOptions
 from nsync.places import query_of
 from nsync.read.batches import row_batches
-from nsync.read.streams import content_name
 from nsync.record import checkpoint
 from nsync.record.checkpoint import Block, Where
 from nsync.record.reading import find_run
@@ -58,10 +57,9 @@ def find_interrupted(inputs: Sequence[Input], options: SyncOptions, using: str) 
         raise ConfigError("a dry run writes nothing and cannot go on with a run; leave out --dry-run or --resume")
     for given in inputs:
         if _is_stream(given):
-            gone = (
-                "a query may give something else now" if query_of(given.source) else "a stream is gone once it is read"
-            )
-            what = f"{content_name(given.source)}: {gone}"
+            is_query = query_of(given.source) is not None
+            gone = "a query may give something else now" if is_query else "a stream is gone once it is read"
+            what = f"{input_name(given)}: {gone}"
             raise ConfigError(f"{what}, and cannot be resumed; save it to a file, and sync that")
     return found
 

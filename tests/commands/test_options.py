@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.management import load_command_class
 
 from nsync import ActionFactory, ConfigError, SyncOptions, sync
 from nsync.options import CHOICES
@@ -65,3 +66,11 @@ def test_a_model_that_does_not_exist_is_refused_the_same_way_everywhere(name: st
     for call in (lambda: ActionFactory(name), lambda: sync("persons.csv", name, system="HR")):
         with pytest.raises(ConfigError, match=r"there is no app|has no model"):
             call()
+
+
+@pytest.mark.parametrize("name", ["syncfile", "syncfiles", "syncfeed", "syncfeeds", "syncsinger"])
+def test_the_help_of_a_command_can_be_shown(name: str) -> None:
+    """A lone per cent sign would break it."""
+    text = load_command_class("nsync", name).create_parser("manage.py", name).format_help()
+
+    assert "not more than 20 % of it" in " ".join(text.split())

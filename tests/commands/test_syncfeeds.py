@@ -115,6 +115,16 @@ def test_a_feed_without_a_file_stops_no_other(command: Command) -> None:
     assert any(line.split() == ["persons", "no", "file"] for line in closing(ran))
 
 
+def test_a_feed_that_waits_for_a_tap_is_left_alone(command: Command) -> None:
+    text = FEEDS.replace('files = "tags.csv"', 'stream = "tags"')
+    Path("nsync.toml").write_text(text)
+
+    ran = command("syncfeeds")
+
+    assert ran.code == 0, ran.err
+    assert [line.split()[0] for line in closing(ran)] == ["persons", "houses", "rooms"]
+
+
 def test_the_strongest_exit_code_counts(command: Command) -> None:
     """T7: 1 before 4 before 3."""
     Path("tags.csv").write_text("nonsense\n1\n")

@@ -16,6 +16,7 @@ ON_MISSING_FILE: Final = get_args(OnMissingFile)
 OWN_KEYS: Final = (
     "system",
     "model",
+    "stream",
     "files",
     "columns",
     "policy",
@@ -36,6 +37,7 @@ class Feed:
     name: str
     system: str
     model: str  # "app.Model"
+    stream: str = ""  # of a Singer tap; "": the one that is called as the feed
     files: str = ""  # a pattern as in a shell; "": files are named in the call
     options: SyncOptions = field(default_factory=SyncOptions)
     policy: str = ""  # dotted; "": in the order of the file

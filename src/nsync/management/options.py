@@ -196,7 +196,7 @@ def _add_guards(group: _ArgumentGroup) -> None:
     add_switch(group, "allow_deletes", DEFAULTS.allow_deletes, text)
     text = (
         "The file is the whole truth of its system: what the system maps and the file does not name is taken away, as "
-        "by an unforced delete. Unless the settings say otherwise, not more than 20 % of it."
+        "by an unforced delete. Unless the settings say otherwise, not more than 20 %% of it."
     )
     add_switch(group, "snapshot", DEFAULTS.snapshot, text)
     add(

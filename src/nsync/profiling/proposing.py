@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from nsync.fields import is_numbered_key
-from nsync.opening import Input, choose_database, find_model
+from nsync.opening import Input, choose_database, find_model, input_name
 from nsync.options import SyncOptions
 from nsync.profiling.assigning import Assigned, Assigner, Target
 from nsync.profiling.contents import Stored
@@ -23,7 +23,6 @@ from nsync.profiling.sample import Sample, SampledColumn
 from nsync.profiling.sources import opened
 from nsync.read.base import Source
 from nsync.read.formats import format_of
-from nsync.read.streams import content_name
 
 _AUTO: Final = "auto"
 _DEFAULTS: Final = SyncOptions()
@@ -119,7 +118,7 @@ class _Proposer:
     def _reading(self, knows_any: bool) -> Iterator[Said]:
         """Say how the file is read; a header of which no column is known would be none."""
         wanted, dialect = self._wanted, self._source.dialect
-        kind = format_of(content_name(self._given.source), wanted.format)
+        kind = format_of(input_name(self._given), wanted.format)
         if wanted.format:
             yield Said("format", wanted.format)
         notes = dict(note.partition(": ")[::2] for note in self._source.notes)

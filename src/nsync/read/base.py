@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, TextIO
+from typing import BinaryIO, NamedTuple, Protocol, TextIO, TypeGuard
 
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
@@ -62,6 +62,11 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of files; the source cannot be read any more."""
+
+
+def is_source(given: object) -> TypeGuard[Source]:
+    """Whether code has made a source by itself, which is open."""
+    return hasattr(given, "blocks")
 
 
 def open_source(path: str | Path | BinaryIO | TextIO, options: SyncOptions, stdin: BinaryIO | None = None) -> Source:

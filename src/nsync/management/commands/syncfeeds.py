@@ -42,7 +42,8 @@ class Command(FeedCommand):
         if given["report"] or given["rejects"] or given["resume"]:
             raise CommandError("--report, --rejects and --resume go with one feed: syncfeed", returncode=2)
         with as_command_errors():
-            order = in_order(list(self.read_file().feeds.values()))
+            feeds = self.read_file().feeds.values()
+            order = in_order([feed for feed in feeds if feed.files or not feed.stream])  # others wait for a tap
         for names in order.cycles:
             self._warn(f"{' → '.join(names)}: these refer to each other, so that no order is right")
         ended: dict[str, _Ended] = {}
