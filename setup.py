@@ -28,12 +28,14 @@ def long_description() -> str:
 PROGRESS = ["tqdm>=4.66"]
 DETECT = ["charset-normalizer>=3.4"]
 POSTGRESQL = ["psycopg[binary]>=3.1.12"]
+PARQUET = ["pyarrow>=21"]
 ZST = ['backports.zstd>=1.0; python_version < "3.14"']
 HTTP = ["fsspec>=2024.6", "aiohttp>=3.10"]
 S3 = ["s3fs>=2024.6"]
 SFTP = ["fsspec>=2024.6", "paramiko>=3.4"]
 TEST = [
     *DETECT,
+    *PARQUET,
     *PROGRESS,
     *POSTGRESQL,
     *ZST,
@@ -64,7 +66,7 @@ DOCS = ["furo>=2024.8", "sphinx>=8.0"]
 setup(
     name="django-nsync",
     version=version(),
-    description="Keep Django models in sync with CSV files of external systems",
+    description="Keep Django models in sync with CSV, JSON and Parquet files of external systems",
     long_description=long_description(),
     long_description_content_type="text/x-rst",
     license="MIT",
@@ -96,6 +98,7 @@ setup(
     install_requires=["Django>=5.2", "python-dateutil>=2.9"],
     extras_require={
         "detect": DETECT,
+        "parquet": PARQUET,
         "progress": PROGRESS,
         "postgresql": POSTGRESQL,
         "zst": ZST,

@@ -62,8 +62,9 @@ class Running:
                         if key not in done:
                             done.add(key)
                             yield from self._measured(workload, *key[1:])
-                for path in self.plan.folder.glob("*.csv"):
-                    path.unlink()
+                for path in self.plan.folder.iterdir():
+                    if path.suffix in (".csv", ".json", ".jsonl", ".parquet"):
+                        path.unlink()
 
     def _size(self, name: str, size: int) -> int:
         largest = contender(name).LARGEST_QUICK if self.plan.quick else contender(name).LARGEST

@@ -51,6 +51,16 @@ def test_smoke_run_measures_every_workload_and_finds_the_expected_rows(tmp_path)
     assert {path.name for path in tmp_path.glob("*.svg")} == {"rows-per-second.svg", "memory.svg"}
 
 
+@pytest.mark.slow
+@pytest.mark.database("sqlite")
+def test_each_format_is_measured_with_the_same_rows(tmp_path):
+    told = _measured(tmp_path, "--only", "nsync,jsonl,json,parquet", "--workloads", "again")
+
+    assert told["failures"] == []
+    assert [one["contender"] for one in told["measurements"]] == ["nsync", "jsonl", "json", "parquet"]
+    assert {str(one["outcomes"]) for one in told["measurements"]} == {"{'unchanged': 200}"}
+
+
 def test_every_workload_expects_as_many_outcomes_as_rows():
     assert len(WORKLOADS) == 13
     for workload in WORKLOADS.values():

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -18,19 +19,22 @@ from typing import Any, Final
 from xml.etree import ElementTree
 
 import openpyxl
+import pyarrow as pa
 import pytest
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
 from odf.teletype import addTextToElement
 from odf.text import P
+from pyarrow import parquet
 
 from nsync import SyncOptions, sync
+from nsync.errors import ConfigError
 from nsync.models import ExternalSystem
-from nsync.read.formats import FORMATS
+from nsync.read.formats import FORMATS, source_class
 from nsync.record.report import Report
 from tests.read.conftest import ZSTD
 from tests.servers import Web
-from tests.testapp.models import Company, Person
+from tests.testapp.models import Company, Person, Product
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +73,20 @@ def as_json_lines(records: Iterable[Record]) -> bytes:
     return "".join(
         json.dumps(dict(zip(HEADER, record, strict=True)), default=_number) + "\n" for record in records
     ).encode()
+
+
+def as_json(records: Iterable[Record]) -> bytes:
+    return b"[" + b",".join(as_json_lines(records).splitlines()) + b"]"
+
+
+def as_parquet(records: Iterable[Record]) -> bytes:
+    integers = pa.float64()  # as pandas makes of integers where some are missing
+    kinds = dict.fromkeys(HEADER, pa.string()) | {"age": integers, "salary": pa.decimal128(12, 3)}
+    kinds |= {"active": pa.bool_(), "birthday": pa.date32()}
+    table = pa.Table.from_pylist([dict(zip(HEADER, record, strict=True)) for record in records], pa.schema(kinds))
+    file = io.BytesIO()
+    parquet.write_table(table, file)
+    return file.getvalue()
 
 
 def _number(value: object) -> object:
@@ -147,7 +165,9 @@ def _ods_cell(value: object) -> Any:
 WRITERS: Final[dict[str, Callable[[Iterable[Record]], bytes]]] = {
     "csv": as_csv,
     "tsv": lambda records: as_csv(records, "\t"),
+    "json": as_json,
     "jsonl": as_json_lines,
+    "parquet": as_parquet,
     "csv.gz": lambda records: gzip.compress(as_csv(records)),
     "tsv.bz2": lambda records: bz2.compress(as_csv(records, "\t")),
     "jsonl.xz": lambda records: lzma.compress(as_json_lines(records)),
@@ -216,7 +236,64 @@ def test_so_does_a_file_that_is_fetched(tmp_path: Path, web: Web, suffix: str) -
     assert left_by(partial(fetched, web, suffix)) == left_by(partial(run, tmp_path, "csv"))
 
 
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix != "csv"])
+def test_rows_that_change_nothing_cost_as_few_queries_as_those_of_csv(tmp_path: Path, suffix: str) -> None:
+    """T10: the database finds them, whatever format they are in, also among a few that change something."""
+    many = [(f"K{n}", "cu*", "employee_id", f"E{n}", f"First {n}", n, None, n % 2 > 0, None, None) for n in range(400)]
+    changed = [(*one[:4], "Other", *one[5:]) if number % 40 == 0 else one for number, one in enumerate(many)]
+    found = []
+    for kind in ("csv", suffix):
+        reports = [run(tmp_path, kind, records, batch_size=20) for records in (many, many, changed)]
+        found.append([(report.counts, report.queries) for report in reports[1:]])
+        Person.objects.all().delete()
+        ExternalSystem.objects.all().delete()
+
+    assert found[0] == found[1]
+
+
+def test_keys_that_some_records_lack_leave_their_columns_alone(tmp_path: Path) -> None:
+    """C4, T10: an absent cell touches nothing, also where the database is asked which rows are unchanged."""
+    whole = [{"external_key": f"K{n}", "employee_id": f"E{n}", "first_name": f"F{n}", "age": n} for n in range(60)]
+    sparse = [{key: one[key] for key in one if key != "age" or n % 3} for n, one in enumerate(whole)]
+    sparse[30] |= {"first_name": "Other"}
+    options = {"action_flags": "cu*", "match_on": "employee_id", "batch_size": 10}
+    counts = []
+    for records in (whole, sparse, sparse):
+        path = tmp_path / "HR.jsonl"
+        path.write_text("".join(json.dumps(one) + "\n" for one in records))
+        report = sync(path, Person, system="HR", options=SyncOptions(**options))
+        counts.append({kind.value: count for kind, count in report.counts.items()})
+
+    assert counts == [{"created": 60}, {"updated": 1, "unchanged": 59}, {"unchanged": 60}]
+    assert sorted(Person.objects.values_list("age", flat=True)) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"engine": "objects"}, {"decimal_comma": True}], ids=["auto", "objects", "rows"]
+)
+def test_json_columns_take_what_json_holds(tmp_path: Path, options: dict[str, Any]) -> None:
+    """V1: however the rows are read."""
+    values = [True, {"a": [1, 2.5, None, "x"], "b": {}}, [], 7]
+    path = tmp_path / "Shop.jsonl"
+    path.write_text("".join(json.dumps({"sku": f"S{n}", "metadata": one}) + "\n" for n, one in enumerate(values)))
+    given = SyncOptions(action_flags="cu*", match_on="sku", **options)
+    reports = [sync(path, Product, system="Shop", options=given) for _ in range(2)]
+
+    assert [report.rows for report in reports] == [4, 4]
+    assert list(Product.objects.order_by("sku").values_list("metadata", flat=True)) == values
+    assert {kind.value: count for kind, count in reports[1].counts.items()} == {"unchanged": 4}
+
+
 def test_every_format_is_among_them() -> None:
     assert {
         name for name, one in FORMATS.items() if not {suffix[1:] for suffix in one.suffixes} & set(WRITERS)
     } == set()
+
+
+def test_a_format_whose_library_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for name in ("nsync.read.parquet", "nsync.read.parquetcells"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    with pytest.raises(ConfigError, match=r'pyarrow is not installed, .*: pip install "django-nsync\[parquet\]"'):
+        source_class("parquet")

@@ -20,6 +20,9 @@ from typing import Any
 
 _MODULES = {
     "nsync": "nsync_itself",
+    "jsonl": "nsync_jsonl",
+    "json": "nsync_json",
+    "parquet": "nsync_parquet",
     "recording": "nsync_recording",
     "undo": "nsync_undo",
     "limit": "limit",
@@ -29,6 +32,9 @@ _MODULES = {
 NAMES = tuple(_MODULES)
 LABELS = {
     "nsync": "nsync",
+    "jsonl": "nsync, JSON Lines",
+    "json": "nsync, JSON",
+    "parquet": "nsync, Parquet",
     "recording": "nsync, recording changes",
     "undo": "nsync, undoing",
     "limit": "plain SQL",

@@ -47,6 +47,7 @@ class SyncOptions:
     member: str = ""  # which file of a zip archive; "": the only one
     encoding: str = "utf-8-sig"
     delimiter: str = ","  # "auto" sniffs
+    records: str = ""  # where the array of records is in a file of JSON: "data.items"
     header: tuple[str, ...] = ()  # names for a file that has no header row
     record_element: str = ""  # of XML: the element that is a record; "": it is looked for
     fixed_columns: tuple[str, ...] = ()  # of fixed width: "name:1-10" or "1-10"

@@ -183,7 +183,7 @@ class Proofs:
         # Receivers may write as soon as a batch is done, in which proved rows lie between others.
         touches = None if batch_applied.has_listeners() else _touches(reader, sketch)
         try:
-            delimiter = self._source.dialect.delimiter
+            delimiter = self._source.delimiter
             proof = prover.prove(self._source.blocks(), delimiter, len(self._source.header), touches)
         except Unfit:
             return None
@@ -211,8 +211,13 @@ class Proofs:
                 )
                 .count()
             )
-        length = sum(len(row.values) + sum(map(len, map(str, row.values))) for _, row in rows) / len(rows)
-        return known * _LEAST_SHARE >= max(self._source.size / length, len(rows))
+        return known * _LEAST_SHARE >= max(self._source.expected or _rows_about(self._source, rows), len(rows))
+
+
+def _rows_about(source: Source, some: RowBatch) -> float:
+    """Tell from the lengths of some rows about how many there are in a file of text."""
+    length = sum(len(row.values) + sum(map(len, map(str, row.values))) for _, row in some) / len(some)
+    return source.size / length
 
 
 def _shows_all(model: type[Model]) -> bool:

@@ -136,7 +136,8 @@ class _Unnamed:
 
     header = _HEADER
     notes: tuple[str, ...] = ()
-    size = position = 0
+    size = position = expected = 0
+    delimiter = ","
     dialect = Dialect("utf-8", ",", "\n", is_rejects=False)
 
     def __init__(self, system: str, model: type[Model], parts: Sequence[Task], options: SyncOptions) -> None:

@@ -101,7 +101,7 @@ def test_the_name_without_its_last_suffix_says_the_format(open_bytes: OpenBytes,
 def test_in_an_archive_the_name_of_the_file_says_it(open_bytes: OpenBytes) -> None:
     source = open_bytes(archive(("out/houses.JSONL", b'{"a": 1}\n')), name="houses.csv.zip")
 
-    assert values(source) == [(1,)]
+    assert values(source) == [("1",)]
     assert source.notes == ("read from the archive: 'out/houses.JSONL'",)
 
 
@@ -210,7 +210,7 @@ def test_an_open_file_may_be_compressed_or_expand_itself(tmp_path: Path) -> None
     for opened in (path.open("rb"), gzip.open(path), gzip.open(path, "rt")):
         with opened as file:
             source = open_source(file, SyncOptions())
-            assert values(source) == [(1,)]
+            assert values(source) == [("1",)]
             source.close()
 
 

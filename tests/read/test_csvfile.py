@@ -67,6 +67,16 @@ def test_the_dialect_tells_how_lines_end(open_bytes: OpenBytes, end: str) -> Non
     assert open_bytes(f"a,b{end}1,2{end}").dialect.line_ending == end
 
 
+def test_tsv_is_csv_with_tabs_unless_a_delimiter_is_named(open_bytes: OpenBytes) -> None:
+    assert [row.values for row in open_bytes('a\tb\n1,5\t"x\ty"\n', name="a.TSV")] == [("1,5", "x\ty")]
+    assert open_bytes("a;b\n", name="a.tab", delimiter=";").header == ("a", "b")
+    assert open_bytes("a\tb\n", name="a.txt", format="tsv").dialect.delimiter == "\t"
+
+
+def test_a_header_in_brackets_is_not_taken_for_json(open_bytes: OpenBytes) -> None:
+    assert open_bytes("[id],{name}\n1,x\n").header == ("[id]", "{name}")
+
+
 def test_a_header_may_span_lines(open_bytes: OpenBytes) -> None:
     source = open_bytes('"first\nname",age\nBruce,40\n')
 

@@ -14,6 +14,7 @@ from nsync.errors import SourceError
 from nsync.read.base import Source, open_source
 from nsync.rows import BadCell
 from tests.read.conftest import OpenBytes
+from tests.read.typed import check_blocks, typed_rows
 from tests.read.workbooks import ods, ods_parts, ods_row, ods_text, zipped
 
 FILES = Path(__file__).parent / "files"
@@ -28,7 +29,7 @@ def read(open_bytes: OpenBytes) -> Any:
 
 
 def rows(source: Source) -> list[tuple[int, tuple[object, ...]]]:
-    return [(row.number, row.values) for row in source]
+    return typed_rows(source)
 
 
 def one(read: Any, cell: str) -> object:
@@ -169,9 +170,10 @@ def test_a_sheet_has_a_name_or_a_number_and_by_default_is_the_first_in_sight(rea
 
 def test_blocks_hold_the_texts_of_the_same_rows(read: Any) -> None:
     content = ods(ods_row(ods_text("a"), ods_text("b")) + ods_row(value("float", "1"), value("time", "PT30H")))
-    (block,) = read(content).blocks()
+    source = read(content)
 
-    assert (list(block.lines), list(block.rows)) == ([2], [["1", "1 06:00:00"]])
+    assert [(row.number, row.values) for row in source] == [(2, ("1", "1 06:00:00"))]
+    assert check_blocks(source)
 
 
 def test_it_can_be_read_again_and_tells_how_far_it_is(read: Any) -> None:

@@ -121,7 +121,7 @@ def test_a_file_of_a_web_server_is_read_as_any_other(web: Web, tmp_path: Path) -
 def test_the_suffix_is_that_of_the_path(web: Web) -> None:
     source = opened(f"{web.url}/houses.jsonl?as=x.csv#y.csv")
 
-    assert rows(source) == [(1,)]
+    assert rows(source) == [("1",)]
 
 
 def test_a_redirection_is_followed(web: Web) -> None:
@@ -161,7 +161,7 @@ def test_an_archive_that_is_fetched_is_known_by_its_name_or_the_options(web: Web
     name = "export" if options else "export.zip"
     web.files[f"/{name}"] = file.getvalue()
 
-    assert rows(opened(f"{web.url}/{name}", **options)) == [(1,)]
+    assert rows(opened(f"{web.url}/{name}", **options)) == [("1",)]
 
 
 @pytest.mark.parametrize("name", ["houses.csv", "houses.csv.gz"])

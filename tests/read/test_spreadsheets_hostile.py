@@ -24,6 +24,7 @@ from nsync.errors import NsyncError, SourceError
 from nsync.read.base import Source, open_source
 from nsync.read.batches import row_batches
 from tests.read.conftest import OpenBytes
+from tests.read.typed import typed_rows
 from tests.read.workbooks import ods, ods_parts, ods_row, ods_text, text_row, xlsx, xlsx_parts, zipped
 
 FILES = Path(__file__).parent / "files"
@@ -354,7 +355,7 @@ def test_cells_far_to_the_right_and_far_below_are_no_matrix(open_bytes: OpenByte
     corners = '<row><c r="XFD2"><v>7</v></c></row><row r="1048576"><c r="A1048576"><v>1</v></c></row>'
     source = open_bytes(xlsx(text_row("a") + corners), name="x.xlsx")
 
-    assert [(row.number, row.values) for row in source] == [(2, (None, 7)), (1_048_576, (1,))]
+    assert typed_rows(source) == [(2, (None, 7)), (1_048_576, (1,))]
     assert peak_of(source)[1] < 2_000_000
 
 

@@ -19,6 +19,7 @@ from nsync.read.batches import row_batches
 from nsync.read.blocks import Unfit
 from nsync.rows import BadCell
 from tests.read.conftest import OpenBytes
+from tests.read.typed import check_blocks, typed_rows
 from tests.read.workbooks import text_row, xlsx, xlsx_parts, zipped
 
 FILES = Path(__file__).parent / "files"
@@ -38,7 +39,7 @@ def read(open_bytes: OpenBytes) -> Any:
 
 
 def rows(source: Source) -> list[tuple[int, tuple[object, ...]]]:
-    return [(row.number, row.values) for row in source]
+    return typed_rows(source)
 
 
 def one(source: Source) -> object:
@@ -121,7 +122,7 @@ def test_the_header_option_names_the_columns_of_a_sheet_without_header(read: Any
 def test_headers_that_are_no_texts_are_written_out(read: Any) -> None:
     numbers = '<row><c><v>2024</v></c><c><v>0.5</v></c><c s="1"><v>45322</v></c><c t="b"><v>1</v></c></row>'
 
-    assert read(xlsx(numbers, formats={14: ""})).header == ("2024", "0.5", "2024-01-31", "True")
+    assert read(xlsx(numbers, formats={14: ""})).header == ("2024", "0.5", "2024-01-31", "true")
     with pytest.raises(SourceError, match=r"staff\.xlsx:1: the header: cell B1 of sheet 'One' holds the error #REF!"):
         read(xlsx('<row><c><v>1</v></c><c t="e"><v>#REF!</v></c></row>'))
 
@@ -401,10 +402,10 @@ def test_blocks_hold_the_texts_of_the_same_rows(read: Any) -> None:
         + '<row><c s="2"><v>-0.25</v></c></row>',
         formats={14: "", 46: ""},
     )
-    (block,) = read(content).blocks()
+    source = read(content)
 
-    assert list(block.lines) == [2, 4, 5]
-    assert list(block.rows) == [["1", "2024-01-31"], ["1 12:00:00", "True"], ["-1 18:00:00", ""]]
+    assert [list(row.values) for row in source] == [["1", "2024-01-31"], ["1 12:00:00", "true"], ["-1 18:00:00", ""]]
+    assert check_blocks(source)
 
 
 def test_a_cell_without_a_value_is_never_taken_for_its_text(read: Any) -> None:

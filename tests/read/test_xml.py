@@ -63,7 +63,7 @@ def test_an_absent_element_is_an_absent_cell_and_an_empty_one_an_empty_cell(read
         f'<p {XSI}><q><a>1</a><b/></q><q><a></a><c>2</c></q><q><b xsi:nil="true"/><a xsi:nil="false">x</a></q></p>'
     )
 
-    assert values(source) == [("1", "", MISSING), ("", MISSING, "2"), ("x", None, MISSING)]
+    assert values(source) == [("1", "", MISSING), ("", MISSING, "2"), ("x", "", MISSING)]
 
 
 def test_a_record_that_says_nothing_is_no_row(read: Any) -> None:

@@ -18,6 +18,7 @@ from nsync import SyncOptions
 from nsync.errors import NsyncError, SourceError
 from nsync.read.base import open_source
 from nsync.read.blocks import Unfit
+from tests.read.typed import check_blocks
 
 _EXAMPLES = int(300 * float(os.environ.get("NSYNC_EXAMPLES", "1")))
 _MEGABYTE = 1024 * 1024
@@ -185,13 +186,13 @@ def check(content: bytes, options: dict[str, Any]) -> None:
     except NsyncError:
         return
     try:
-        rows = [(row.number, len(row.values)) for row in source]
+        numbers = [row.number for row in source]
     except SourceError:
         with pytest.raises(Unfit):
             list(source.blocks())
     else:
-        assert rows == [(line, len(cells)) for block in source.blocks() for line, cells in block.records]
-        assert sorted({number for number, _ in rows}) == [number for number, _ in rows]
+        assert check_blocks(source)
+        assert sorted(set(numbers)) == numbers
     finally:
         source.close()
 

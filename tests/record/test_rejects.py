@@ -154,6 +154,12 @@ def test_rejects_of_any_file_are_plain_rows_of_cells_and_named_so(tmp_path: Path
     assert plan_rejects(f"{tmp_path}/", [source]) == [tmp_path / name]
 
 
+def test_a_null_is_an_empty_cell_in_rejects(tmp_path: Path) -> None:
+    """O3."""
+    write_rejects(report_of([("c", None, 41)], dialect()), [tmp_path / "a.rejects.csv"])
+    assert read_again(tmp_path / "a.rejects.csv", dialect())[0][:3] == ("c", "", "41")
+
+
 def test_a_folder_within_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         plan_rejects(f"{tmp_path}/a/b/", ["x.csv"])

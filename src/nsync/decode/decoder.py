@@ -63,7 +63,7 @@ class Decoder:
         cells = [*row.values[: layout.width], *layout.constants]
         extra = row.values[layout.width :]
         if extra:
-            message = f"{len(extra)} cell(s) more than the header has columns; is there a stray delimiter?"
+            message = f"{len(extra)} cell(s) more than the header has columns; is there a stray delimiter or a new key?"
             problems.append(Problem("extra-cells", message, "", shown(", ".join(map(str, extra)))))
         marker = layout.options.null_marker
         nulls: frozenset[int] = frozenset()

@@ -47,7 +47,8 @@ def add_reading_options(group: _ArgumentGroup) -> None:
         type=names,
         default=_DEFAULTS.header,
         metavar="A,B,C",
-        help="Names of the columns, for a file that has no header row; written as a line of CSV with commas.",
+        help="Names of the columns, for a file that has no header row, or of those to read, for JSON and Parquet; "
+        "written as a line of CSV with commas.",
     )
     _add_shapes(group)
 
@@ -55,6 +56,12 @@ def add_reading_options(group: _ArgumentGroup) -> None:
 def _add_shapes(group: _ArgumentGroup) -> None:
     """Add what only some formats take."""
     add = group.add_argument
+    add(
+        "--records",
+        default=_DEFAULTS.records,
+        metavar="KEY.KEY",
+        help="Where the array of records is in a JSON file, such as data.items. Default: the file is that array.",
+    )
     add(
         "--record-element",
         default=_DEFAULTS.record_element,

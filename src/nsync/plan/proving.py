@@ -43,6 +43,7 @@ from nsync.plan.proofsql import ROWS, TOUCHED, Comparison
 from nsync.plan.texts import quoted
 
 _AT_ONCE = 5_000  # rows
+_TEXTS = {str}  # types of cells that are there; an absent one is of its own
 _LEAST_SHARE = 2  # if more than one of so many rows may change something, to look at all costs less
 
 
@@ -307,7 +308,7 @@ class Prover:
 def _whole(records: Sequence[tuple[int, Sequence[str]]], width: int) -> Iterator[Sequence[str]]:
     """Give the cells of records; of one that has too many and so fails (rule C4), such as prove nothing."""
     for _, cells in records:
-        if len(cells) < width:
+        if len(cells) < width or set(map(type, cells)) != _TEXTS:
             raise UnprovableRow
         more = cells[width:]
         yield [""] * width if any(map(str.strip, more)) else cells[:width]

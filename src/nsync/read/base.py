@@ -48,6 +48,14 @@ class Source(Protocol):
         """Bytes read so far in the current pass; cheap, for progress."""
 
     @property
+    def delimiter(self) -> str:
+        """What parts the cells of its blocks that are plain text."""
+
+    @property
+    def expected(self) -> int:
+        """About how many rows it has; 0 while nobody knows."""
+
+    @property
     def dialect(self) -> Dialect:
         """How the source is written."""
 

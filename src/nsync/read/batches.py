@@ -56,7 +56,7 @@ def _wanted(rows: Iterable[tuple[int, Row]], is_wanted: bytearray) -> Iterator[t
 
 
 def _from_blocks(source: Source, size: int, is_wanted: bytearray | None) -> Iterator[RowBatch]:
-    gathered = _Gathered(source.header, source.dialect.delimiter)
+    gathered = _Gathered(source.header, source.delimiter)
     first = 0
     for block in source.blocks():
         count = len(block)

@@ -12,7 +12,7 @@ from typing import Final
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 SIZE: Final = 512 * 1024  # characters
-_LIVE: Final = 8 * 1024  # characters, of a stream that nobody has read to its end yet
+LIVE: Final = 8 * 1024  # characters, of a stream that nobody has read to its end yet
 _ROWS: Final = 5_000  # parsed at once, where text must be parsed
 
 
@@ -84,10 +84,10 @@ def blocks(
         line += reader.line_num
     # Found fast, since each begins with a plain character: most files have no line that begins with an empty cell.
     empty = re.compile(rf"\n[\s{re.escape(delimiter)}]")
-    bodies = _bodies(text, rest, limit, min(_LIVE, SIZE) if is_live else SIZE)
-    for body in bodies:
+    pieces = bodies(text, rest, limit, min(LIVE, SIZE) if is_live else SIZE)
+    for body in pieces:
         if '"' in body:
-            yield from _parsed(chain([body], bodies), line, delimiter)
+            yield from _parsed(chain([body], pieces), line, delimiter)
             return
         body = _with_newlines(body)
         count = body.count("\n")
@@ -99,8 +99,19 @@ def blocks(
         line += count
 
 
-def _bodies(text: io.TextIOWrapper, rest: str, limit: int, size: int) -> Iterator[str]:
-    """Give the rest of the text in pieces that end with a newline."""
+def bodies(text: io.TextIOWrapper, rest: str, limit: int, size: int) -> Iterator[str]:
+    """
+    Give the rest of a text in pieces that end with a newline.
+
+    Args:
+        text: Read up to here.
+        rest: What was read of it, but not taken.
+        limit: Characters of a line.
+        size: Characters to read at once.
+
+    Raises:
+        Unfit: It has NUL characters, or longer lines.
+    """
     while more := text.read(size):
         if "\0" in more:
             raise Unfit

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
@@ -26,9 +27,13 @@ from nsync.read.textlines import RECORD_LIMIT, text_encoding
 from nsync.read.undecodable import undecodable_byte
 from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
 
+_JSON: Final = re.compile(r'\s*(?:\{\s*(?:"|$)|\[\s*(?:\{|$))')  # [id], too, is the name of a column
+
 
 class CsvSource:
     """A CSV file; what is read is only ever one record long."""
+
+    expected = 0  # nobody knows
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
         """
@@ -52,6 +57,11 @@ class CsvSource:
         is_rejects = self.header[-3:] == REJECTS_COLUMNS
         self.dialect = Dialect(written_in, self._delimiter, line_ending, is_rejects)
         self._position = 0
+
+    @property
+    def delimiter(self) -> str:
+        """What parts its cells."""
+        return self._delimiter
 
     @property
     def size(self) -> int:
@@ -124,6 +134,9 @@ class CsvSource:
             return line_ending
         if first is None:
             raise SourceError("has no header row, only blank lines", self.name)
+        if _JSON.match(lines.first):
+            reason = "begins like JSON, not CSV; say --format jsonl (one object per line) or --format json (an array)"
+            raise SourceError(reason, self.name, first[0])
         self.header = tuple(_bare_name(name) for name in first[1])
         if len(self.header) == 1 and (likelier := likelier_delimiter(self.header[0])):
             spelled = spell_delimiter(likelier)

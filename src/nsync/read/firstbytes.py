@@ -45,7 +45,7 @@ _SIGNATURES: Final = (  # (pattern, what it is, what would work); the first that
     *((one.start, f"compressed with {one.name}", f"{_READ_IF} {suffix}") for suffix, one in COMPRESSIONS.items()),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls), or one with a password", _RESAVE),
-    (rb"PAR1", "a Parquet file", _EXPORT),
+    (rb"PAR1", "a Parquet file", "say --format parquet"),
     (rb"%PDF-", "a PDF", "ask for the data as CSV"),
     (rb"\s*(?i:<(!doctype )?html)", "a web page", "often a login or error page; download the file again"),
 )

@@ -27,10 +27,12 @@ FORMATS: Final = {
     "csv": Format("nsync.read.csvfile", "CsvSource", (".csv",)),
     "fixed": Format("nsync.read.fixedwidth", "FixedWidthSource", (".fwf",), ("fixed_columns",)),
     "tsv": Format("nsync.read.csvfile", "TsvSource", (".tsv", ".tab")),
+    "json": Format("nsync.read.jsonarray", "JsonArraySource", (".json",), ("records",)),
     "jsonl": Format("nsync.read.jsonlines", "JsonLinesSource", (".jsonl", ".ndjson")),
     "ods": Format("nsync.read.ods", "OdsSource", (".ods",), ("sheet", "header_row")),
     "xlsx": Format("nsync.read.xlsx", "XlsxSource", (".xlsx", ".xlsm"), ("sheet", "header_row")),
     "xml": Format("nsync.read.xmlrecords", "XmlSource", (".xml",), ("record_element",)),
+    "parquet": Format("nsync.read.parquet", "ParquetSource", (".parquet", ".pq")),
 }
 
 

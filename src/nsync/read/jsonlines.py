@@ -3,88 +3,86 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from operator import itemgetter
 from typing import Any, BinaryIO, Final
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
-from nsync.read.blocks import BYTE_ORDER_MARK
-from nsync.read.firstbytes import HEAD_SIZE, check_first_bytes, encoding_of
-from nsync.read.jsonvalues import cells_of, check_object, decoder
-from nsync.read.records import RECORD_LIMIT, RecordSource, is_blank
+from nsync.read.blocks import BYTE_ORDER_MARK, LIVE, Block, bodies
+from nsync.read.jsonrecords import JsonSource, check_object, decoder, told
+from nsync.read.jsonshape import WIDEST, Shape
+from nsync.read.records import DELIMITER, RECORD_LIMIT, as_block, is_blank, plain_block
 from nsync.read.streams import Content
-from nsync.read.undecodable import undecodable_byte
 
-LOOKED_AT: Final = 1_000  # records whose keys are the columns
+_SIZE: Final = 128 * 1024  # characters; their values are then still in the processor's cache when they are joined
+_VALUES: Final = itemgetter(slice(-1))
+_LAST: Final = itemgetter(-1)
 
 
-class JsonLinesSource(RecordSource):
-    """
-    A file of JSON objects, one on each line.
+class JsonLinesSource(JsonSource):
+    """A file of JSON objects, one on each line; `Row.number` is the number of the line."""
 
-    Its columns are the keys of the first records, in the order in which they appear; or, with ``--header``, those that
-    it names.
-    """
+    example = '{"name": "Wayne"}'
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
-        """
-        Check the first bytes, and read the keys of the first records.
-
-        Raises:
-            ConfigError: Unknown encoding.
-            SourceError: Not text, not in this encoding, or its first records are no JSON.
-        """
-        super().__init__(content, options)
-        self._encoding, notes = encoding_of(content, options.encoding)
-        self.notes += notes
+        """Look at the first lines; the errors are those of `JsonSource`."""
         self._decode = decoder().decode
-        with content.open() as stream:
-            check_first_bytes(stream.read(HEAD_SIZE), self.name, self._encoding)
-        self.header = options.header or self._keys()
-        self._takes_all = not options.header
-        self._position = 0
+        super().__init__(content, options)
+        is_shaped = not options.header and len(self.kinds) <= WIDEST
+        self._shape = Shape(self.kinds) if is_shaped else None
 
-    def records(self, stream: BinaryIO) -> Iterator[tuple[int, Sequence[Any]]]:
-        """Give the cells of each object with the number of its line."""
-        header, width, takes_all = self.header, len(self.header), self._takes_all
-        for number, record in self._objects(stream):
-            cells = cells_of(record, header)
+    def decoded(self, text: io.TextIOWrapper) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give the object of each line that is not blank."""
+        number = 0
+        while line := text.readline(RECORD_LIMIT + 1):
+            number += 1
+            if len(line) > RECORD_LIMIT:
+                reason = f"a line of more than {RECORD_LIMIT:,} characters; write one object on each line"
+                raise SourceError(reason, self.name, number)
+            record = self._object(number, line)
+            if record is not None:
+                yield number, record
+
+    def blocks_of(self, stream: BinaryIO) -> Iterator[Block]:
+        """Give the lines in blocks; of those that are much alike, the texts of values are taken at once."""
+        first = 1
+        with self.text(stream) as text:
+            for lines in bodies(text, "", RECORD_LIMIT, _SIZE if self.size else LIVE):
+                yield from self._blocks(first, lines)
+                first += lines.count("\n")
+
+    def _blocks(self, first: int, lines: str) -> Iterator[Block]:
+        width = len(self.header)
+        rows = self._shape.texts(lines) if self._shape else [(line,) for line in lines.split("\n")[:-1]]
+        if self._shape and not any(map(_LAST, rows)):
+            text = "\n".join(map(DELIMITER.join, map(_VALUES, rows))) + "\n"
+            if block := plain_block(first, text, len(rows), width):
+                yield block
+                return
+        records = list(self._records(first, rows))
+        if records:
+            yield as_block(records, width)
+
+    def _records(self, first: int, rows: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Give the cells of rows as `Shape.texts` gives them, of those that are not blank, with the line of each."""
+        for number, (*texts, line) in enumerate(rows, start=first):
+            record = self._object(number, line) if line else None
+            cells = texts if record is None else self.cells(record)
             if not is_blank(cells):
-                yield number, cells if takes_all else cells[:width]
+                yield number, cells
 
-    def _keys(self) -> tuple[str, ...]:
-        keys: dict[str, None] = {}
-        with self.reading() as stream:
-            for _, record in islice(self._objects(stream), LOOKED_AT):
-                keys.update(dict.fromkeys(record))
-        if not keys:
-            raise SourceError('has no object with keys; each line holds one, such as {"name": "Wayne"}', self.name)
-        return tuple(keys)
-
-    def _objects(self, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
-        text = io.TextIOWrapper(stream, encoding=self._encoding, newline="\n")
-        number, decode = 0, self._decode
+    def _object(self, number: int, line: str) -> dict[str, Any] | None:
+        """Decode a line; None for a blank one. Raises SourceError."""
+        line = line.lstrip(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
+        if not line:
+            return None
+        hint = ""
+        if number == 1:
+            is_list = line.startswith("[")
+            hint = "; is it a JSON array? say --format json" if is_list else "; each line holds a whole object"
         try:
-            while line := text.readline(RECORD_LIMIT + 1):
-                number += 1
-                if len(line) > RECORD_LIMIT:
-                    reason = f"a line of more than {RECORD_LIMIT:,} characters; write one object on each line"
-                    raise SourceError(reason, self.name, number)
-                line = line.strip().strip(BYTE_ORDER_MARK) if number == 1 else line.strip()
-                if line:
-                    record = decode(line)
-                    check_object(record, self.name, number)
-                    yield number, record
-        except UnicodeDecodeError as error:
-            raise undecodable_byte(self.content, self._encoding) from error
-        except json.JSONDecodeError as error:
-            hint = "; is it a JSON array? say --format json" if number == 1 and error.doc == "[" else ""
-            raise SourceError(f"not JSON: {error.msg}, at character {error.pos + 1}{hint}", self.name, number) from None
-        except RecursionError:
-            raise SourceError("the object is nested too deep to be read", self.name, number) from None
-        except ValueError as error:  # from the hooks of the decoder
-            raise SourceError(f"{error}", self.name, number) from None
-        finally:
-            text.detach()
+            record = self._decode(line)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{told(error)}{hint}", self.name, number) from None
+        return check_object(record, self.name, number, hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,17 @@ from nsync.read import textlines
 from nsync.read.base import Dialect
 from nsync.read.blocks import Block, Unfit
 from nsync.read.streams import Content, digest_of
-from nsync.rows import MISSING, Row
+from nsync.rows import MISSING, BadCell, Row
 
 RECORD_LIMIT: Final = textlines.RECORD_LIMIT
+DELIMITER: Final = "\x1f"  # of blocks that are plain text: the unit separator of ASCII, which hardly any cell has
 _BLOCK: Final = 2_000  # records
-_NUMBERS: Final = frozenset({int, float, bool, Decimal})
+_NUMBERS: Final = frozenset({int, float, Decimal})
+_NOT_TEXT: Final[frozenset[type]] = frozenset({BadCell})
 _MOMENTS: Final = frozenset({datetime.date, datetime.time, datetime.datetime})
+_QUOTED: Final = ('"', "\r", "\0")  # what a cell of plain text cannot hold, beside newlines and the delimiter
+_INDENTED: Final = re.compile(r"\n\s")  # found fast, since it begins with a plain character; the delimiter is a blank
+_BLANK_LINE: Final = re.compile(r"^[^\S\n]*+\n", re.MULTILINE)
 _REJECTS: Final = Dialect("utf-8", ",", "\n", is_rejects=False)  # rejects of any format are CSV
 
 
@@ -31,11 +37,12 @@ class RecordSource(ABC):
 
     A subclass reads the header in its ``__init__``, after this one's, and gives the records. Their values are text,
     numbers, truth values, dates and times; None for a null; MISSING where a record does not have the column at all
-    (rule C4).
+    (rule C4). Rows and blocks have the text of each, so that it is the same whichever of them is read.
     """
 
     dialect = _REJECTS
     has_numbers = True  # not all values are text
+    delimiter = DELIMITER
     header: tuple[str, ...] = ()
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
@@ -54,6 +61,11 @@ class RecordSource(ABC):
         Raises:
             SourceError: The source cannot be read any further.
         """
+
+    @property
+    def expected(self) -> int:
+        """About how many rows it has; 0 while nobody knows."""
+        return 0
 
     @property
     def size(self) -> int:
@@ -77,11 +89,17 @@ class RecordSource(ABC):
         self.content.close()
 
     def __iter__(self) -> Iterator[Row]:
-        """Read the rows, from the first. Raises SourceError."""
+        """
+        Read the rows, from the first; their cells are text, but for numbers with ``--decimal-comma``, which are none.
+
+        Raises:
+            SourceError: The source cannot be read any further.
+        """
         header = self.header
+        kept = _NOT_TEXT | _NUMBERS if self.options.decimal_comma else _NOT_TEXT
         with self.reading() as stream:
             for number, values in self.records(stream):
-                yield Row(number, header, tuple(values))
+                yield Row(number, header, tuple([each if type(each) in kept else text_of(each) for each in values]))
 
     def blocks(self) -> Iterator[Block]:
         """
@@ -95,11 +113,15 @@ class RecordSource(ABC):
             raise Unfit
         try:
             with self.reading() as stream:
-                records = self.records(stream)
-                while some := list(islice(records, _BLOCK)):
-                    yield Block(some[0][0], records=[(number, [*map(text_of, values)]) for number, values in some])
+                yield from self.blocks_of(stream)
         except SourceError as error:
             raise Unfit from error
+
+    def blocks_of(self, stream: BinaryIO) -> Iterator[Block]:
+        """Give the records in blocks; a format that need not make values of texts does that faster. Raises Unfit."""
+        records = self.records(stream)
+        while some := list(islice(records, _BLOCK)):
+            yield as_block(some, len(self.header))
 
     @contextmanager
     def reading(self) -> Iterator[BinaryIO]:
@@ -116,6 +138,46 @@ class RecordSource(ABC):
             stream.close()
 
 
+def plain_block(first: int, text: str, count: int, width: int) -> Block | None:
+    """
+    Give records that were joined to lines as a block.
+
+    Args:
+        first: Number of the first; those of the others follow one by one.
+        text: A line for each record, ended by a newline; the cells parted by DELIMITER.
+        count: Of the records.
+        width: Cells of each.
+
+    Returns:
+        None if it is no plain text (a cell holds what would have to be quoted), or a record is blank.
+    """
+    if text.count("\n") != count or text.count(DELIMITER) != count * (width - 1):
+        return None
+    if any(character in text for character in _QUOTED):
+        return None
+    if (text[:1].isspace() or _INDENTED.search(text)) and _BLANK_LINE.search(text):
+        return None
+    return Block(first, text=text)
+
+
+def as_block(records: Sequence[tuple[int, Sequence[Any]]], width: int) -> Block:
+    """
+    Give records, at least one and none of them blank, as a block: of plain text if they can be that.
+
+    Raises:
+        Unfit: As `text_of`.
+    """
+    rows = [(number, [*map(text_of, values)]) for number, values in records]
+    first, last = rows[0][0], rows[-1][0]
+    if last - first == len(rows) - 1 and all(len(cells) == width for _, cells in rows):
+        try:
+            text = "".join([DELIMITER.join(cells) + "\n" for _, cells in rows])
+        except TypeError:  # a cell is absent
+            return Block(first, records=rows)
+        return plain_block(first, text, len(rows), width) or Block(first, records=rows)
+    return Block(first, records=rows)
+
+
 def text_of(value: Any) -> Any:
     """
     Give the text that stands for a value, as converters read it (rule V1); of an absent cell: MISSING.
@@ -130,6 +192,8 @@ def text_of(value: Any) -> Any:
         return ""
     if kind in _NUMBERS:
         return str(value)
+    if kind is bool:
+        return "true" if value else "false"  # as JSON has it, for JSON columns too
     if kind in _MOMENTS:
         return value.isoformat()
     if kind is datetime.timedelta:

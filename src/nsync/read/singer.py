@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, TextIO, TypeGuard
 
 from nsync.errors import SourceError
 from nsync.read.blocks import BYTE_ORDER_MARK
-from nsync.read.jsonvalues import SHOWN, decoder
+from nsync.read.jsonrecords import SHOWN, decoder
 from nsync.read.records import RECORD_LIMIT
 
 _TYPES: Final[Mapping[str, frozenset[type]]] = {  # of JSON Schema → of what the decoder gives

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
-from nsync.read.jsonvalues import cells_of, decoder
+from nsync.read.jsonrecords import cells_of, decoder
 from nsync.read.records import RecordSource, is_blank
 from nsync.read.streams import BUFFER_SIZE, Content
 from nsync.rows import MISSING

@@ -239,7 +239,7 @@ class _SharedReader(io.RawIOBase):
         if offset < 0:
             raise ValueError(f"there is no byte {offset}")
         self._offset = offset
-        return offset
+        return self._offset
 
     def readinto(self, buffer: Any) -> int:
         count = self._content.read_into(memoryview(buffer), self._offset)
