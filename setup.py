@@ -66,7 +66,7 @@ DOCS = ["furo>=2024.8", "sphinx>=8.0"]
 setup(
     name="django-nsync",
     version=version(),
-    description="Keep Django models in sync with CSV, JSON and Parquet files of external systems",
+    description="Keep Django models in sync with the files of external systems",
     long_description=long_description(),
     long_description_content_type="text/x-rst",
     license="MIT",
