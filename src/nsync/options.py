@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 from nsync.errors import ConfigError
 from nsync.limits import read_limit
@@ -28,6 +29,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _PAIRS: Final = ("flag_map", "map", "set")
 _LIMITS: Final = ("max_changes", "max_deletes")
+_LONGEST: Final = 10**9  # seconds, about 30 years; what sleeps and clocks take everywhere
 _NUMBERS: Final = ("batch_size", "header_row", "max_errors", "resume")
 
 
@@ -46,7 +48,7 @@ class SyncOptions:
     format: str = ""  # "" : by suffix
     member: str = ""  # which file of a zip archive; "": the only one
     encoding: str = "utf-8-sig"
-    delimiter: str = ","  # "auto" sniffs
+    delimiter: str | None = None  # "auto" sniffs; None: ",", or as the format says
     records: str = ""  # where the array of records is in a file of JSON: "data.items"
     header: tuple[str, ...] = ()  # names for a file that has no header row
     record_element: str = ""  # of XML: the element that is a record; "": it is looked for
@@ -68,7 +70,7 @@ class SyncOptions:
     contract: Contract = "at-least"  # which columns the sources must have, beside those that options name
 
     # values (rules C5, V1 to V5)
-    null_marker: str | None = None
+    null_marker: str | None = None  # "", None: no cell is one
     decimal_comma: bool = False
     round_decimals: bool = False
     date_order: DateOrder = ""
@@ -106,6 +108,11 @@ class SyncOptions:
                 raise ConfigError(f"SyncOptions: {field.name}={value!r} must be {wanted}")
 
     @property
+    def marker(self) -> str | None:
+        """What a cell holds that is read as an empty one (rule C5); None: no such text."""
+        return self.null_marker or None
+
+    @property
     def error_limit(self) -> int | None:
         """After how many failed rows the run ends (rule T4)."""
         if self.max_errors is not None:
@@ -140,7 +147,7 @@ def _check_of(name: str, default: object) -> tuple[Callable[[Any], bool], str]:
     if name == "snapshot_action":
         return is_snapshot_action, "'delete', 'release' or 'set:field=value'"
     if name == "wait":
-        return _is_time, "a number of seconds, not below 0"
+        return is_time, "a number of seconds, not below 0"
     if name == "list_separator":
         return lambda value: _is_text(value) and bool(value), "text of at least one character, such as '|'"
     return _is_text, "text"
@@ -151,7 +158,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= sys.maxsize
 
 
 def _is_limit(value: object) -> bool:
@@ -171,8 +178,9 @@ def is_snapshot_action(value: object) -> bool:
     return value in ("delete", "release") or bool(what == "set" and field.strip() and equals)
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+def is_time(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number of seconds that one can wait."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST
 
 
 def _is_pair(value: object) -> bool:

@@ -152,6 +152,8 @@ def load_policy(path: str) -> Policy:
         policy: Any = import_string(path)
     except ImportError as error:
         raise ConfigError(f"--policy {path}: {error}; name a class, such as {EXAMPLES}") from error
+    except Exception as error:  # the module is the project's own, and may raise anything
+        raise ConfigError(f"--policy {path}: its module cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(policy, type) or not callable(getattr(policy, "execute", None)):
         raise ConfigError(f"--policy {path}: is no class with an execute() method; name one, such as {EXAMPLES}")
     if policy is TransactionSyncPolicy:

@@ -65,7 +65,7 @@ def open_snapshots(tasks: Sequence[Task], systems: Collection[str], options: Syn
         parts.setdefault((task.system, concrete_model(task.model)), []).append(task)
     found = []
     for number, ((system, model), own) in enumerate(parts.items(), start=len(tasks)):
-        decoder = _decoder(own[0].model, system, systems, options)
+        decoder = snapshot_decoder(own[0].model, system, systems, options)
         source = _Unnamed(system, model, own, options)
         found.append(Task(number, source, own[0].model, system, decoder, is_snapshot=True))
     return found
@@ -85,8 +85,8 @@ def choose_snapshot_engine(task: Task, options: SyncOptions, phases: Sequence[Ph
     return engine._replace(name="bulk", writes_columns=False) if is_release and engine.writes_columns else engine
 
 
-def _decoder(model: type[Model], system: str, systems: Collection[str], options: SyncOptions) -> Decoder:
-    """Give what reads a key as what the ``--snapshot-action`` asks for."""
+def snapshot_decoder(model: type[Model], system: str, systems: Collection[str], options: SyncOptions) -> Decoder:
+    """Give what reads a key as what the ``--snapshot-action`` asks for; raises ConfigError."""
     what, _, setting = options.snapshot_action.partition(":")
     field, _, value = setting.partition("=")
     own = replace(
@@ -193,7 +193,7 @@ def _keys_in(batch: RowBatch, task: Task) -> list[str]:
     layout = task.decoder.layout
     assert layout.key is not None  # open_snapshots() has asked
     columns = batch.columns()
-    marker = layout.options.null_marker
+    marker = layout.options.marker
     parts = []
     for position in layout.key.positions:
         cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]

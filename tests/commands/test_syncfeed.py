@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from nsync.models import ExternalKeyMapping, Run
 from tests.commands.conftest import Project, Ran
-from tests.testapp.models import Person
+from tests.testapp.models import House, Person
 
 Command = Callable[..., Ran]
 FEED = """
@@ -418,3 +418,110 @@ def wait_for(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def mend(path: str, wrong: str, right: str) -> None:
+    text = Path(path).read_text()
+    assert wrong in text
+    Path(path).write_text(text.replace(wrong, right))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--header", "")])
+def test_rejects_of_a_feed_whose_files_have_no_header_row_are_read_by_their_own(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    """O3."""
+    say('on_error = "skip"', 'header = ["Nr", "Vorname", "Alter"]')
+    Path("inbox/persons.csv").write_text("1,Homer,39\n2,Marge,young\n")
+    assert command("syncfeed", "persons").code == 3
+    mend("failed/persons.rejects.csv", ",young,", ",36,")
+
+    ran = command("syncfeed", "persons", "failed/persons.rejects.csv", *arguments)
+
+    assert (ran.code, persons()) == (0, {"1": 39, "2": 36})
+
+
+def test_rejects_of_a_feed_in_another_format_are_read_as_what_they_are(command: Command) -> None:
+    """O3: its encoding and its delimiter are those of the feed's files, not of its rejects."""
+    say('on_error = "skip"', 'format = "jsonl"', 'encoding = "cp1252"', 'header = ["Nr", "Vorname", "Alter"]')
+    text = '{"Nr": "1", "Vorname": "Bjørn", "Alter": 39}\n{"Nr": "2", "Vorname": "Märge", "Alter": "young"}\n'
+    Path("inbox/persons.csv").write_text(text, encoding="cp1252")
+    assert command("syncfeed", "persons").code == 3
+    mend("failed/persons.rejects.csv", ",young,", ",36,")
+
+    ran = command("syncfeed", "persons", "failed/persons.rejects.csv")
+
+    assert (ran.code, persons()) == (0, {"1": 39, "2": 36})
+    assert Person.objects.get(employee_id="2").first_name == "Märge"
+
+
+def test_an_empty_header_on_the_command_line_takes_that_of_the_feed_away(command: Command) -> None:
+    say('header = ["Vorname", "Nr", "Alter"]')
+    put("persons.csv", "1,Homer,39\n")
+
+    ran = command("syncfeed", "persons", "--header", "")
+
+    assert (ran.code, persons()) == (0, {"1": 39})
+
+
+def test_each_mistake_in_the_feed_is_told_on_a_line_of_its_own(command: Command) -> None:
+    say('sytem = "HR"', "wait = -1", 'date_order = "\\u001b[31m"')
+
+    ran = command("syncfeed", "persons")
+
+    assert ran.code == 1
+    lines = ran.err.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["nsync.toml:3:", "nsync.toml:4:", "nsync.toml:5:"]
+
+
+def test_an_empty_null_marker_on_the_command_line_takes_that_of_the_feed_away(command: Command) -> None:
+    """C5: an empty cell is then one that is empty, which says nothing of a reference."""
+    Path("nsync.toml").write_text(
+        """[feeds.houses]
+system = "Land"
+model = "testapp.House"
+files = "inbox/*.csv"
+action_flags = "cu*"
+match_on = "address"
+null_marker = "NULL"
+columns = {Owner = "owner=>employee_id"}
+"""
+    )
+    House.objects.create(address="E", owner=Person.objects.create(employee_id="1"))
+    Path("inbox/houses.csv").write_text("address,country,Owner\nE,NULL,\n")
+
+    ran = command("syncfeed", "houses", "--null-marker", "")
+
+    assert ran.code == 0, ran.err
+    house = House.objects.get()
+    assert (house.country, house.owner_id is None) == ("NULL", False)
+
+
+@pytest.mark.parametrize(
+    ("codes", "given", "left"),
+    [
+        ('I = "cu*"', "i=d", (("i", "d"),)),
+        ('I = "cu*", i = "u"', "i=d", (("I", "cu*"), ("i", "d"))),
+        ('I = "cu*", D = "d"', "I=c", (("D", "d"), ("I", "c"))),
+    ],
+)
+def test_a_code_that_the_command_line_names_in_another_case_is_that_of_the_feed(
+    command: Command, codes: str, given: str, left: tuple[tuple[str, str], ...]
+) -> None:
+    say(f"flag_map = {{{codes}}}")
+    put("persons.csv", "1,Homer,39\n")
+
+    ran = command("syncfeed", "persons", "--flag-map", given)
+
+    assert ran.code == 0, ran.err
+    assert dict(Run.objects.get().options["flag_map"]) == dict(left)
+
+
+@pytest.mark.parametrize("option", ["--min-age", "--wait", "--batch-size", "--max-errors"])
+def test_a_number_that_is_beyond_all_measure_is_refused(command: Command, option: str) -> None:
+    put("persons.csv", "1,Homer,39\n")
+
+    ran = command("syncfeed", "persons", option, "9" * 5_000)
+
+    assert f"argument {option}: " in ran.err
+    assert (persons(), tree()) == ({}, ["inbox/persons.csv"])

@@ -183,7 +183,7 @@ _CELLS = {
 
 
 @settings(max_examples=150)
-@given(cells=st.lists(st.tuples(*_CELLS.values()), min_size=1, max_size=6), marker=st.sampled_from([None, "-"]))
+@given(cells=st.lists(st.tuples(*_CELLS.values()), min_size=1, max_size=6), marker=st.sampled_from([None, "", "-"]))
 def test_rows_that_are_not_named_say_what_a_decoder_says(cells: list[tuple[str, ...]], marker: str | None) -> None:
     """V1 to V4, C5, F1, I1 to I3: for any rows, as cells or as texts."""
     columns = read(cells, null_marker=marker)

@@ -69,3 +69,11 @@ def test_only_columns_are_named_columns_too(sync_text: Sync) -> None:
     assert report.exit_code == 0
     with pytest.raises(ConfigError, match="names the column 'age'"):
         sync_text("employee_id,first_name,age\nE1,Homer,3\n", contract="exact", **options)
+
+
+def test_blanks_around_the_names_of_only_columns_do_not_matter(sync_text: Sync) -> None:
+    sync_text(
+        "first_name,age\nHomer,39\n", action_flags="c", match_on="first_name", only_columns=(" first_name", " age ")
+    )
+
+    assert Person.objects.get().age == 39

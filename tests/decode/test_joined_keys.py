@@ -123,6 +123,7 @@ def test_a_joined_key_that_is_too_long_fails_its_row(sync_text: Sync) -> None:
         ("{site}-{id", (), "write each column in braces"),
         ("{site}-{}", (), "write each column in braces"),
         ("{site}-{id}", (("id", ""),), "contradict each other"),
+        ("{site}\0{id}", (), "no key can have a NUL character in it"),
     ],
 )
 def test_a_joined_key_that_cannot_be_is_an_error_before_anything_is_read(
@@ -137,3 +138,39 @@ def test_a_joined_key_that_cannot_be_is_an_error_before_anything_is_read(
 
 def test_text_may_stand_before_and_after_the_columns() -> None:
     assert split_key("x{ a }:{b}y", ()) == (("a", "b"), ("x", ":", "y"))
+
+
+@pytest.mark.parametrize("option", [" {site}-{id} ", "\u00a0{site}-{id}\t"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_blanks_around_a_joined_key_do_not_count(sync_text: Sync, engine: str, option: str) -> None:
+    """I1."""
+    options = {**PARCELS, "external_key_column": option}
+
+    sync_text("site,id,code,label\nA,1,P1,x\n", "testapp.Parcel", engine=engine, **options)
+
+    assert keys() == ["A-1"]
+
+
+def test_blanks_around_the_name_of_a_key_column_do_not_count(sync_text: Sync) -> None:
+    sync_text("id,employee_id,first_name\n1,E1,Homer\n", **{**OPTIONS, "external_key_column": " id "})
+
+    assert keys() == ["1"]
+
+
+@pytest.mark.parametrize("option", ["OP", "{OP}-{id}"])
+def test_the_column_of_the_flags_is_no_part_of_a_key(sync_text: Sync, option: str) -> None:
+    """C2."""
+    options = {"match_on": "employee_id", "action_flags_column": "OP", "external_key_column": option}
+
+    with pytest.raises(ConfigError, match="--external-key-column 'OP': the column holds the flags"):
+        sync_text("OP,id,employee_id,first_name\nc,1,E1,Homer\n", **options)
+
+
+def test_without_text_between_them_two_rows_may_have_one_key(sync_text: Sync) -> None:
+    """I1: site 1, number 12 and site 11, number 2."""
+    sync_text(
+        "site,id,employee_id,first_name\n1,12,E1,Homer\n11,2,E2,Marge\n",
+        **{**OPTIONS, "external_key_column": "{site}{id}"},
+    )
+
+    assert keys() == ["112"]

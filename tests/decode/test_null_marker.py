@@ -258,3 +258,18 @@ def test_a_marked_cell_is_still_a_cell(sync_text: Callable[..., Report]) -> None
     report = sync_text("first_name,age\n\\N,\\N\nDick,20,\\N\n", **{**FORCED, "action_flags": "cu"})
 
     assert codes(report)[0] == (2, "empty-match", "")
+
+
+@pytest.mark.parametrize("engine", ["objects", "bulk"])
+@pytest.mark.parametrize("marker", ["", None])
+def test_an_empty_marker_marks_nothing(
+    sync_text: Callable[..., Report], bruce: Person, marker: str | None, engine: str
+) -> None:
+    """C5, R1: an empty cell of a reference leaves it; to clear it, the file needs a marker."""
+    text = "first_name,age,company=>name\nBruce,41,\n"
+
+    report = sync_text(text, **{**FORCED, "null_marker": marker, "engine": engine})
+
+    bruce.refresh_from_db()
+    assert (bruce.age, bruce.company_id is None) == (41, False)
+    assert report.sources[0].engine == engine

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import models
+from django.test.utils import isolate_apps
 
 from nsync.feeds.feed import Feed
 from nsync.feeds.ordering import in_order
 from nsync.options import SyncOptions
+from tests.testapp.models import Person
 
 
 def feed(name: str, model: str, *targets: str, contract: str = "at-least") -> Feed:
@@ -49,3 +52,57 @@ def test_feeds_that_name_each_other_are_a_cycle_that_is_named() -> None:
 
 def test_a_feed_that_refers_to_its_own_model_needs_no_other() -> None:
     assert in_order([feed("persons", "Person", "manager=>employee_id")]).needs == {"persons": []}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SyncOptions(only_columns=("address", "owner=>employee_id")),
+        SyncOptions(only_columns=("address", " owner_id ")),
+        SyncOptions(header=("address", "owner=>employee_id")),
+        SyncOptions(match_on="address owner=>employee_id", contract="exact"),
+        SyncOptions(set=(("owner=>employee_id", "1"),), contract="exact"),
+    ],
+)
+def test_whatever_names_a_column_names_what_it_refers_to(options: SyncOptions) -> None:
+    houses = Feed(name="houses", system="S", model="testapp.House", options=options)
+
+    found = in_order([houses, feed("persons", "Person")])
+
+    assert [one.name for one in found.feeds] == ["persons", "houses"]
+
+
+@pytest.mark.parametrize("target", ["owner=>company__name", "owner => company__name", "owner__company__name__iexact"])
+def test_what_is_on_the_way_of_a_reference_comes_first_too(target: str) -> None:
+    found = in_order([feed("houses", "House", target, contract="exact"), feed("companies", "Company")])
+
+    assert [one.name for one in found.feeds] == ["companies", "houses"]
+
+
+def test_the_way_of_a_signed_reference_is_followed() -> None:
+    found = in_order([feed("tags", "Tag", "persons=>+company__name", contract="exact"), feed("companies", "Company")])
+
+    assert [one.name for one in found.feeds] == ["companies", "tags"]
+
+
+def test_a_column_that_is_mapped_to_something_else_names_no_relation() -> None:
+    options = SyncOptions(map=(("owner", "country"),), only_columns=("owner",))
+    houses = Feed(name="houses", system="S", model="testapp.House", options=options)
+
+    assert in_order([houses, feed("persons", "Person")]).needs == {"houses": [], "persons": []}
+
+
+@isolate_apps("tests.testapp")
+def test_a_foreign_key_may_be_called_like_the_column_of_one() -> None:
+    class Deal(models.Model):
+        legal_id = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "testapp"
+
+    options = SyncOptions(map=(("Nr", "legal_id=>age"),), contract="exact")
+    deals = Feed(name="deals", system="S", model=Deal, options=options)  # type: ignore[arg-type]  # not among the apps
+
+    found = in_order([deals, feed("persons", "Person")])
+
+    assert [one.name for one in found.feeds] == ["persons", "deals"]

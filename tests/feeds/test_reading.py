@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from nsync import ConfigError, Input, SyncOptions, load_feeds
+from nsync import ConfigError, Input, SyncOptions, load_feeds, sync
 from nsync.feeds.checking import problems_of
 from nsync.feeds.feed import Feed
 from nsync.feeds.reading import FeedFile
+from tests.testapp.models import Person
 
 WHOLE = """
 [feeds.persons]
@@ -122,9 +125,19 @@ def test_files_that_fail_go_beside_the_archive_unless_the_feed_says_otherwise(tm
         ("all_files = 1", "4: [feeds.x] all_files: 1 is neither true nor false"),
         ("all_files = true", "4: [feeds.x] all_files without files"),
         ("min_age = -1", "4: [feeds.x] min_age: -1 is no number of seconds"),
+        ("min_age = nan", "4: [feeds.x] min_age: NaN is no number of seconds"),
+        ("min_age = inf", "4: [feeds.x] min_age: Infinity is no number of seconds"),
+        ("min_age = true", "4: [feeds.x] min_age: True is no number of seconds"),
+        (f"min_age = {'1' * 400}", "4: [feeds.x] min_age: 111"),
+        ("wait = nan", "4: [feeds.x] wait: must be a number of seconds, not below 0, not NaN"),
+        ("wait = inf", "4: [feeds.x] wait: must be a number of seconds, not below 0, not Infinity"),
+        (f"wait = {'1' * 400}", "4: [feeds.x] wait: must be a number of seconds"),
+        (f"batch_size = {'1' * 400}", "4: [feeds.x] batch_size: must be a whole number"),
+        ("set = {salary = nan}", "4: [feeds.x] --set salary: "),
         ('files = ""', "4: [feeds.x] files: '' is no text"),
         ('columns = "a"', '4: [feeds.x] columns: must be a table, of lines such as "Header" = "field"'),
         ("columns = {a = 1}", "4: [feeds.x] columns: 'a' must be a field or a reference"),
+        ("columns = {a = []}", "4: [feeds.x] columns: 'a' has an empty list; \"\" leaves the column out"),
         ("set = {age = [1]}", "4: [feeds.x] set: [1] is no single value"),
         ('format = "cvs"', "4: [feeds.x] --format cvs: no such format; did you mean csv?"),
         ('encoding = "utf-9"', "4: [feeds.x] --encoding"),
@@ -186,6 +199,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         (b"[feeds.x]\nsystem = HR\n", "is no TOML: Invalid value (at line 2, column 10)"),
         (b"[feeds.x]\nsystem = '\xff'\n", "cannot be read"),
         (b"a = " + b"[" * 100_000, "is no TOML"),
+        (b"a = " + b"1" * 5_000, "a number has more digits than Python reads"),
         (None, "no such file; make one that describes feeds"),
     ],
 )
@@ -203,3 +217,30 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "nsync.toml").write_text(feed(""), encoding="utf-8-sig")
 
     assert list(load_feeds(tmp_path / "nsync.toml")) == ["x"]
+
+
+@pytest.mark.parametrize("has_comma", ["true", "false"])
+@pytest.mark.parametrize("number", ["1.500", "-1234.5", "1.5e3", "7", "0.25"])
+def test_a_number_of_a_constant_is_read_as_what_it_is(db: None, tmp_path: Path, number: str, has_comma: str) -> None:
+    lines = f'action_flags = "c"\nmatch_on = "first_name"\ndecimal_comma = {has_comma}\nset = {{salary = {number}}}'
+    only = load_feeds(write(tmp_path, feed(lines)))["x"]
+
+    assert problems_of(FeedFile(tmp_path / "nsync.toml")) == []
+    sync(io.StringIO("first_name\nHomer\n"), only.model, system="HR", options=only.options)
+
+    assert Person.objects.get().salary == Decimal(number)
+
+
+def test_a_policy_whose_module_cannot_be_imported_is_a_mistake_of_its_feed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_policy.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = FeedFile(write(tmp_path, feed('policy = "own_policy.Own"') + feed("").replace("feeds.x", "feeds.y")))
+
+    (only,) = problems_of(file)
+
+    assert (only.feed, only.line) == ("x", 4)
+    assert only.message == "--policy own_policy.Own: its module cannot be imported: ZeroDivisionError: division by zero"
+    assert problems_of(file, "y") == []
+    assert problems_of(file, "x") == [only]

@@ -346,3 +346,28 @@ def test_o3_what_a_rejects_file_guards_comes_back_the_same(table: list[list[obje
 
     assert [row.values for row in source] == [(*row, "2", "too-long", "=message") for row in table]
     source.close()
+
+
+def test_o3_a_rejects_file_is_read_by_its_own_header_whatever_header_is_given(open_bytes: OpenBytes) -> None:
+    text = "b,a,nsync_line,nsync_code,nsync_message\n1,2,7,bad,'=x\n"
+
+    for header in (("a", "b"), ("a", "b", "nsync_line", "nsync_code", "nsync_message")):
+        source = open_bytes(text, header=header)
+
+        assert source.header == ("b", "a", "nsync_line", "nsync_code", "nsync_message")
+        assert [row.values[:2] for row in source] == [("1", "2")]
+
+
+@pytest.mark.parametrize("name", ["p.rejects.csv", "p.rejects.tsv", "P.Rejects.CSV", "p.rejects.txt"])
+def test_o3_rejects_of_another_format_are_csv(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a,b,nsync_line,nsync_code,nsync_message\n1,2,7,bad,no\n")
+
+    source = open_source(tmp_path / name, SyncOptions(format="jsonl", encoding="utf-16", delimiter=";"))
+
+    assert [row.values[:2] for row in source] == [("1", "2")]
+
+
+def test_a_file_that_is_called_like_rejects_in_the_format_that_is_wanted_has_it(tmp_path: Path) -> None:
+    (tmp_path / "p.rejects.jsonl").write_text('{"a": "1"}\n')
+
+    assert open_source(tmp_path / "p.rejects.jsonl", SyncOptions(format="jsonl")).header == ("a",)

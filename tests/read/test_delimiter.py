@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from nsync.conductor import sync
 from nsync.errors import ConfigError, SourceError
 from nsync.options import SyncOptions
 from nsync.policies import OrderedSyncPolicy
+from nsync.read.base import open_source
 
 from .conftest import OpenBytes
 
@@ -121,3 +123,22 @@ def test_the_progress_of_a_stream_has_no_total_until_its_end_was_reached() -> No
 
 def test_an_ordinary_file_has_no_notes(open_bytes: OpenBytes) -> None:
     assert open_bytes("name,city\n1,2\n").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "character"),
+    [
+        ("a.csv", None, ","),
+        ("a.tsv", None, "\t"),
+        ("a.tab", None, "\t"),
+        ("a.tsv", ",", ","),
+        ("a.tsv", ";", ";"),
+        ("a.csv", "tab", "\t"),
+    ],
+)
+def test_a_delimiter_that_is_given_counts_whatever_the_file_is_called(
+    tmp_path: Path, name: str, delimiter: str | None, character: str
+) -> None:
+    (tmp_path / name).write_text(f"a{character}b\n1{character}2\n")
+
+    assert open_source(tmp_path / name, SyncOptions(delimiter=delimiter)).header == ("a", "b")

@@ -136,7 +136,7 @@ class ColumnReader:
     def sketch(self, rows: RowBatch) -> Sketch | None:
         """Say what most of the first rows ask for, and where it stands; None if that cannot be told by columns."""
         layout = self._layout
-        if layout.options.null_marker is not None or (layout.key is not None and layout.key.is_joined):
+        if layout.options.marker is not None or (layout.key is not None and layout.key.is_joined):
             return None
         cells = self._cells(rows, set())
         flags, match = self._flags(cells, set()), self._match(cells, set())
@@ -207,7 +207,7 @@ class ColumnReader:
         if columns is None:
             columns = self._parted(rows, peculiar)
         columns += [(constant,) * len(rows) for constant in layout.constants]
-        marker = layout.options.null_marker
+        marker = layout.options.marker
         if marker is not None:
             for column in columns:
                 if marker in column:

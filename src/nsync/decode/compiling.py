@@ -44,7 +44,13 @@ class _Target(NamedTuple):
 
 
 def compile_layout(
-    model: type[Model], header: Sequence[str], system: str, systems: Collection[str], options: SyncOptions
+    model: type[Model],
+    header: Sequence[str],
+    system: str,
+    systems: Collection[str],
+    options: SyncOptions,
+    *,
+    is_whole: bool = True,
 ) -> Layout:
     """
     Find out, once per source, what each column means.
@@ -55,6 +61,8 @@ def compile_layout(
         system: Name of the run's external system.
         systems: Names of the systems that exist, for ``relation=>external_key@ERP``.
         options: What the run was asked to do.
+        is_whole: Whether that is all of the header. Of a part, nothing is said of what other columns may give: the
+            match of the options is left out.
 
     Raises:
         ConfigError: Whatever the header and the options show to be wrong (rules C6, S1, R1); nothing is read.
@@ -65,7 +73,7 @@ def compile_layout(
         from nsync.decode.moments import zone
 
         zone(options)  # one that does not exist is wrong whether or not a column needs it
-    return _Compiler(model, header, system, systems, options).compile()
+    return _Compiler(model, header, system, systems, options).compile(is_whole=is_whole)
 
 
 class _Compiler:
@@ -79,6 +87,7 @@ class _Compiler:
         self.system = system
         self.systems = systems
         self.options = options
+        self.only = {name.strip() for name in options.only_columns}
         self.guard = Guard(options.allow_columns)
         self.controls: dict[str, int] = {}
         self.key_positions: dict[str, int] = {}  # by header
@@ -88,15 +97,16 @@ class _Compiler:
         self.operands: dict[str, MatchColumn] = {}
         self.notes: list[Problem] = []
 
-    def compile(self) -> Layout:
+    def compile(self, *, is_whole: bool) -> Layout:
         """Make the layout, checking as much as the header shows."""
         targets = list(self._targets())
         self._check_duplicates(targets)
         for target in targets:
             self._add(target)
-        self._check_usable()
+        if is_whole:
+            self._check_usable()
         try:
-            default_match = parse(self.options.match_on or "", self.operands)
+            default_match = parse(self.options.match_on or "", self.operands) if is_whole else None
         except MatchError as error:
             raise ConfigError(f"--match-on: {error}") from None
         if self.options.action_flags is not None:
@@ -139,7 +149,9 @@ class _Compiler:
         for header, target in self.options.map:
             mapped.setdefault(header.strip(), []).append(target.strip())
         dropped = {header for header, targets in mapped.items() if not any(targets)}
-        self.key_names = check_key(self.options.external_key_column, self.header, dropped)
+        self.key_names = check_key(
+            self.options.external_key_column, self.header, dropped, self.options.action_flags_column
+        )
         for position, header in enumerate(self.header):
             control = "" if header in dropped else self._control_of(header)
             if control:
@@ -185,8 +197,8 @@ class _Compiler:
             if name == _KEY:
                 self.key_positions[target.header] = target.position
             return
-        only = self.options.only_columns
-        if only and target.header not in only and name not in only and not target.header.startswith("--set "):
+        is_left_out = self.only and not self.only.intersection((target.header, name))
+        if is_left_out and not target.header.startswith("--set "):
             return
         if ARROW in name:
             self._add_reference(target, name)

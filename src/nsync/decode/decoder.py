@@ -65,7 +65,7 @@ class Decoder:
         if extra:
             message = f"{len(extra)} cell(s) more than the header has columns; is there a stray delimiter or a new key?"
             problems.append(Problem("extra-cells", message, "", shown(", ".join(map(str, extra)))))
-        marker = layout.options.null_marker
+        marker = layout.options.marker
         nulls: frozenset[int] = frozenset()
         if marker is not None:
             cells = [cell.text if isinstance(cell, BadCell) and cell.text == marker else cell for cell in cells]

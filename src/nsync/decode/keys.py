@@ -64,27 +64,38 @@ def split_key(option: str | None, header: Collection[str]) -> KeyNames:
         header: The source's columns; one that is called as the whole option is meant.
 
     Raises:
-        ConfigError: A brace has no other, or a column no name.
+        ConfigError: A brace has no other, a column no name, or the text between them is none that a key can have.
     """
-    if option is None or option in header or not {"{", "}"}.intersection(option):
-        return KeyNames((DEFAULT if option is None else option,), ("", ""))
-    texts = _PART.split(option)
+    given = (DEFAULT if option is None else option).strip()  # blanks around a key do not count (rule I1)
+    if option is None or given in header or not {"{", "}"}.intersection(given):
+        return KeyNames((given,), ("", ""))
+    texts = _PART.split(given)
     headers = tuple(name.strip() for name in texts[1::2])
     texts = texts[::2]
     if not all(headers) or any(brace in text for text in texts for brace in "{}"):
         raise ConfigError(f"--external-key-column {option!r}: write each column in braces, such as '{{site}}-{{id}}'")
+    if any("\0" in text for text in texts):
+        raise ConfigError(f"--external-key-column {option!r}: no key can have a NUL character in it")
     return KeyNames(headers, tuple(texts))
 
 
-def check_key(option: str | None, header: Sequence[str], dropped: Collection[str]) -> KeyNames:
+def check_key(option: str | None, header: Sequence[str], dropped: Collection[str], flags: str) -> KeyNames:
     """
     Give the columns of a key, of which each must be there; that of a key that no option names may be absent.
 
+    Args:
+        option: The value of ``--external-key-column``.
+        header: The source's columns.
+        dropped: Those that ``--map`` drops.
+        flags: The column of the flags.
+
     Raises:
-        ConfigError: One is not, or ``--map`` drops it.
+        ConfigError: One is not there, ``--map`` drops it, or it holds the flags.
     """
     names = split_key(option, header)
     for name in names.headers if option is not None else ():
+        if name == flags:
+            raise ConfigError(f"--external-key-column {name!r}: the column holds the flags (--action-flags-column)")
         if name not in header:
             raise ConfigError(f"--external-key-column: no column {name!r}{nearest(name, header)}")
         if name in dropped:

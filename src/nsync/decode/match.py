@@ -1,7 +1,7 @@
 """Match expressions: parsed once per text, bound to the values of each row (rules I2, I3)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from nsync.actions import EMPTY, Combined, Condition, Lookup, Match, Operand
 from nsync.decode.conditions import condition, read_key
@@ -9,7 +9,7 @@ from nsync.decode.paths import Path
 from nsync.errors import NsyncError
 from nsync.rows import MISSING
 
-_OPERATORS = "|&~"
+OPERATORS: Final = ("|", "&", "~")
 
 
 class MatchError(NsyncError):
@@ -42,7 +42,7 @@ def parse(text: str, names: Mapping[str, MatchColumn]) -> Node | None:
     stack: list[Node] = []
     words = text.split()
     for word in words:
-        if word not in _OPERATORS:
+        if word not in OPERATORS:
             if word not in names:
                 raise MatchError(f"{word!r} is no column to match on; there are {', '.join(sorted(names)) or 'none'}")
             stack.append(word)
@@ -53,7 +53,7 @@ def parse(text: str, names: Mapping[str, MatchColumn]) -> Node | None:
         operands = stack[-wanted:]
         del stack[-wanted:]
         stack.append((word, *operands))
-    if len(stack) > 1 and any(word in _OPERATORS for word in words):
+    if len(stack) > 1 and any(word in OPERATORS for word in words):
         raise MatchError(f"{text!r}: an operator is missing: in postfix, 'a b |' means a or b, 'a b &' a and b")
     while len(stack) > 1:  # no operator at all: every name must fit
         right, left = stack.pop(), stack.pop()

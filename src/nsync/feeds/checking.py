@@ -8,7 +8,15 @@ from difflib import get_close_matches
 from django.apps import apps
 from django.db.models import Model
 
-from nsync.beforehand import check_columns, check_constant, check_reading, check_target
+from nsync.beforehand import (
+    check_columns,
+    check_constant,
+    check_database,
+    check_reading,
+    check_snapshot,
+    check_target,
+    check_zone,
+)
 from nsync.errors import ConfigError
 from nsync.feeds.feed import Feed
 from nsync.feeds.reading import FeedFile, FeedProblem
@@ -19,19 +27,28 @@ from nsync.policies import load_policy
 _AS_OPTION = "--"
 
 
-def problems_of(file: FeedFile) -> list[FeedProblem]:
-    """Give all that is wrong in a file of feeds, in the order of its lines."""
-    found = [*file.problems, *(problem for feed in file.feeds.values() for problem in check_feed(file, feed))]
+def problems_of(file: FeedFile, name: str = "") -> list[FeedProblem]:
+    """
+    Give all that is wrong in a file of feeds, in the order of its lines.
+
+    Args:
+        file: It.
+        name: Of the one feed that is looked at, beside the file as a whole; "": all.
+    """
+    found = [problem for problem in file.problems if not name or problem.feed in ("", name)]
+    for feed in file.feeds.values():
+        if not name or feed.name == name:
+            found += check_feed(file, feed)
     return sorted(found, key=lambda problem: problem.line)
 
 
 def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
     """Give what is wrong with a feed of a file."""
-    if message := _refusal(lambda: check_reading(feed.options)):
-        yield file.problem(feed.name, message, "", _key_in(message))
-    if message := contradiction(feed.options):
-        yield file.problem(feed.name, message, "", _key_in(message))
-    if message := _refusal(lambda: load_policy(feed.policy)) if feed.policy else "":
+    options = feed.options
+    for message in (_refusal(check_reading, options), _refusal(check_zone, options), contradiction(options)):
+        if message:
+            yield file.problem(feed.name, message, "", _key_in(message))
+    if message := _refusal(load_policy, feed.policy) if feed.policy else "":
         yield file.problem(feed.name, message, "", "policy")
     if feed.all_files and not feed.files:
         yield file.problem(feed.name, "all_files without files", "Say which files are meant.", "all_files")
@@ -40,9 +57,13 @@ def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
     except ConfigError as error:
         yield file.problem(feed.name, str(error), _similar_model(feed.model), "model")
         return
+    if message := _refusal(check_database, model, options):
+        yield file.problem(feed.name, message, "", "database")
+    if not contradiction(options) and (message := _refusal(check_snapshot, model, options, feed.system)):
+        yield file.problem(feed.name, message, "", "snapshot_action")
     wrong = list(_check_columns(file, feed, model))
     yield from wrong
-    if not wrong and (message := _refusal(lambda: check_columns(model, feed.options, feed.system))):
+    if not wrong and (message := _refusal(check_columns, model, options, feed.system)):
         yield file.problem(feed.name, message, "", _key_in(message))
 
 

@@ -23,7 +23,7 @@ def read_feeds(path: str | Path, name: str = "") -> FeedFile:
         ConfigError: Something is wrong.
     """
     file = FeedFile(path)
-    wrong = [problem for problem in problems_of(file) if not name or problem.feed in ("", name)]
+    wrong = problems_of(file, name)
     if wrong:
         raise ConfigError("\n".join(map(file.told, wrong)))
     return file

@@ -26,6 +26,12 @@ class _Need(NamedTuple):
     is_named: bool  # by a column of the feed; else its model has such a relation, and its file may have such a column
 
 
+class _Relation(NamedTuple):
+    name: str
+    model: type[Model]  # that it refers to
+    is_own: bool  # a field of the model's own, by its own name
+
+
 def in_order(feeds: Sequence[Feed]) -> FeedOrder:
     """
     Put feeds in order: those whose models others refer to first, and else as they are given.
@@ -66,32 +72,50 @@ def _way(needs: dict[str, list[str]], start: str, end: str) -> list[str]:
 def _needs(feeds: Sequence[Feed]) -> Iterator[_Need]:
     models = {feed.name: concrete_model(find_model(feed.model)) for feed in feeds}
     for feed in feeds:
-        named = set(_relations_named(feed))
-        for name, related, is_own in _relations(models[feed.name]):
-            is_named = name in named
-            if is_named or (is_own and _may_hold_others(feed)):
-                yield from (
-                    _Need(feed.name, other, is_named)
-                    for other, model in models.items()
-                    if other != feed.name and _is_kin(model, related) and not _is_kin(model, models[feed.name])
-                )
+        own = models[feed.name]
+        needed = [(related, True) for name in _names(feed) for related in _models_of(own, name)]
+        if _may_hold_others(feed):
+            needed += [(relation.model, False) for relation in _relations(own) if relation.is_own]
+        for related, is_named in needed:
+            yield from (
+                _Need(feed.name, other, is_named)
+                for other, model in models.items()
+                if other != feed.name and _is_kin(model, related) and not _is_kin(model, own)
+            )
 
 
-def _relations(model: type[Model]) -> Iterator[tuple[str, type[Model], bool]]:
-    """Give the relations that a column can name, what they refer to, and whether they are fields of the model's own."""
+def _relations(model: type[Model]) -> Iterator[_Relation]:
+    """Give the relations that a column can name."""
     for field in model._meta.get_fields():
         related: Any = field.related_model
         if isinstance(related, type):
-            yield field.name, concrete_model(related), field.concrete
+            yield _Relation(field.name, concrete_model(related), field.concrete)
             if hasattr(field, "get_accessor_name"):
-                yield str(field.get_accessor_name()), concrete_model(related), False
+                yield _Relation(str(field.get_accessor_name()), concrete_model(related), False)
+            elif field.concrete and hasattr(field, "attname"):
+                yield _Relation(field.attname, concrete_model(related), False)
 
 
-def _relations_named(feed: Feed) -> Iterator[str]:
-    """Give the first names of what the columns of a feed are: relations, if the model has such."""
+def _names(feed: Feed) -> Iterator[str]:
+    """Give what the columns of a feed are, as far as it says so."""
     options = feed.options
-    for name in (*(target for _, target in options.map), *(target for target, _ in options.set), *options.header):
-        yield name.partition("=>")[0].strip().removesuffix("_id")
+    mapped = {header.strip() for header, _ in options.map}
+    yield from (target for _, target in options.map)
+    yield from (target for target, _ in options.set)
+    yield from (name for name in (*options.header, *options.only_columns) if name.strip() not in mapped)
+    yield from (options.match_on or "").split()
+
+
+def _models_of(model: type[Model], name: str) -> Iterator[type[Model]]:
+    """Give the models that a column refers to: that of its relation, and those on the way that it takes from there."""
+    relation, _, path = name.partition("=>")
+    steps = [*relation.strip().split("__"), *path.strip().lstrip("+-=").strip().split("__")]
+    for step in steps:
+        related = next((one.model for one in _relations(model) if one.name == step), None)
+        if related is None:
+            return
+        yield related
+        model = related
 
 
 def _may_hold_others(feed: Feed) -> bool:

@@ -16,7 +16,7 @@ from nsync.errors import ConfigError
 from nsync.feeds.feed import KEYS, ON_MISSING_FILE, OPTION_KEYS, Feed
 from nsync.feeds.lines import line_of, lines_of
 from nsync.feeds.undecided import MARK, Undecided, undecided_in
-from nsync.options import SyncOptions
+from nsync.options import SyncOptions, is_time
 from nsync.places import is_place
 
 TABLE: Final = "feeds"
@@ -56,6 +56,8 @@ class FeedFile:
             tables = tomllib.loads(text, parse_float=Decimal)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ConfigError(f"{self.path}: is no TOML: {error}") from None
+        except ValueError:
+            raise ConfigError(f"{self.path}: a number has more digits than Python reads; write a smaller one") from None
         for key, value in tables.items():
             if key != TABLE or not isinstance(value, dict):
                 self._note("", f"{key!r} is no table of feeds", f"Write [{TABLE}.NAME], and below it what it is.", key)
@@ -107,7 +109,7 @@ class FeedFile:
                 self._note(name, f"unknown key {key!r}", hint, TABLE, name, key)
                 continue
             try:
-                found[key] = _value(key, value)
+                found[key] = _value(key, value, has_comma=given.get("decimal_comma") is True)
             except _Wrong as error:
                 self._note(name, f"{key}: {error}", "", TABLE, name, key)
         for key in ("system", "model"):
@@ -169,12 +171,13 @@ def with_failed(feed: Feed) -> Feed:
     return replace(feed, failed=feed.archive.parent / "failed")
 
 
-def _value(key: str, given: object) -> object:
+def _value(key: str, given: object, *, has_comma: bool) -> object:
     """Give the value of an attribute of `Feed` or `SyncOptions`; raises _Wrong."""
     if key == "columns":
         return tuple(_columns(_table(given, '"Header" = "field"')))
     if key in _MAPPINGS:
-        return tuple((name, _text(value)) for name, value in _table(given, '"name" = "value"').items())
+        table = _table(given, '"name" = "value"')
+        return tuple((name, _text(value, has_comma=has_comma)) for name, value in table.items())
     if key in OPTION_KEYS:
         return _option(key, given)
     if key == "on_missing_file":
@@ -186,9 +189,9 @@ def _value(key: str, given: object) -> object:
             raise _Wrong(f"{given!r} is neither true nor false")
         return given
     if key == "min_age":
-        if isinstance(given, bool) or not isinstance(given, int | Decimal) or given < 0:
-            raise _Wrong(f"{given!r} is no number of seconds")
-        return float(given)
+        if not is_time(seconds := float(given) if isinstance(given, Decimal) else given):
+            raise _Wrong(f"{_shown(given)} is no number of seconds")
+        return float(seconds)
     if not isinstance(given, str) or (key not in ("archive", "failed") and not given.strip()):
         raise _Wrong(f"{given!r} is no text that says something")
     return given
@@ -202,8 +205,12 @@ def _option(key: str, given: object) -> object:
         SyncOptions(**{key: value})
     except ConfigError as error:
         _, _, wanted = str(error).partition(" must be ")
-        raise _Wrong(f"must be {_as_toml(wanted)}, not {given!r}") from None
+        raise _Wrong(f"must be {_as_toml(wanted)}, not {_shown(given)}") from None
     return value
+
+
+def _shown(given: object) -> str:
+    return str(given) if isinstance(given, Decimal) else repr(given)
 
 
 def _as_toml(wanted: str) -> str:
@@ -222,18 +229,22 @@ def _table(given: object, example: str) -> Mapping[str, object]:
 
 def _columns(table: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for header, targets in table.items():
+        if targets == []:
+            raise _Wrong(f'{header!r} has an empty list; "" leaves the column out')
         for target in targets if isinstance(targets, list) else [targets]:
             if not isinstance(target, str):
                 raise _Wrong(f'{header!r} must be a field or a reference; "" leaves the column out')
             yield header, target
 
 
-def _text(value: object) -> str:
-    """Give a constant as a cell holds it."""
+def _text(value: object, *, has_comma: bool) -> str:
+    """Give a constant as a cell holds it; a number so that it is read as what it is."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, Decimal) and has_comma:
+        return str(value).replace(".", ",")
     if isinstance(value, str | int | Decimal):
         return str(value)
     raise _Wrong(f"{value!r} is no single value")

@@ -11,7 +11,18 @@ from django.core.management.base import CommandError, CommandParser
 
 from nsync.errors import ConfigError
 from nsync.management.notifying import HELP as NOTIFY_HELP
-from nsync.management.readers import codes, limit, names, number, pair, seconds, separator, snapshot_action, truth
+from nsync.management.readers import (
+    codes,
+    header,
+    limit,
+    names,
+    number,
+    pair,
+    seconds,
+    separator,
+    snapshot_action,
+    truth,
+)
 from nsync.management.reading import add_reading_options
 from nsync.options import CHOICES, SyncOptions, contradiction
 from nsync.policies import EXAMPLES
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
 DEFAULTS: Final = SyncOptions()
+Pairs = tuple[tuple[str, str], ...]
 _PAIRS: Final = frozenset({"flag_map", "map", "set"})
 
 
@@ -108,7 +120,11 @@ def _add_strictness(group: _ArgumentGroup) -> None:
 
 def _add_notation(group: _ArgumentGroup) -> None:
     add = group.add_argument
-    add("--null-marker", metavar="TEXT", help=r"A cell equal to this is read as an empty one, such as NULL or \N.")
+    add(
+        "--null-marker",
+        metavar="TEXT",
+        help=r"A cell equal to this is read as an empty one, such as NULL or \N. '': none is.",
+    )
     orders = [order for order in CHOICES["date_order"] if order]
     add("--date-order", choices=orders, default="", help="How to read 01/02/2024. Default: an error.")
     add("--timezone", default="", metavar="ZONE", help="Zone of times that name none. Default: the current time zone.")
@@ -249,8 +265,8 @@ def _add_reporting(group: _ArgumentGroup) -> None:
         "--rejects",
         default="",
         metavar="FILE",
-        help="Write the failed rows to FILE, to be fixed and synced again. It always has a header row (leave out "
-        "--header then). With several sources FILE is a folder.",
+        help="Write the failed rows to FILE, to be fixed and synced again. It has a header row, by which it is read "
+        "whatever --header says. With several sources FILE is a folder.",
     )
     add(
         "--record",
@@ -304,7 +320,7 @@ def _text_or(convert: Callable[[str], Any], otherwise: Callable[[Any], Any]) -> 
 # ``call_command("syncfile", …, map=["a=b"])`` does not go through argparse, so each of these also takes its own result.
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "smart_ordering": _text_or(truth, bool),
-    "header": _text_or(names, tuple),
+    "header": _text_or(header, tuple),
     "fixed_columns": _text_or(names, tuple),
     "only_columns": _text_or(names, tuple),
     "flag_map": _text_or(codes, tuple),
@@ -345,6 +361,15 @@ def read_option(name: str, given: Mapping[str, Any]) -> Any:
         raise CommandError(f"{_spelling(name)}: {error}", returncode=2) from None
 
 
+def _overridden(name: str, pairs: Pairs, given: Pairs) -> Pairs:
+    """Give pairs with what is given otherwise; ``i=d`` is meant for a code ``I`` if there is no ``i``."""
+    firsts = {first for first, _ in given}
+    if name == "flag_map":
+        known = {first for first, _ in pairs}
+        firsts |= {code for code in known for first in firsts - known if code.casefold() == first.casefold()}
+    return (*(one for one in pairs if one[0] not in firsts), *given)
+
+
 def to_sync_options(given: Mapping[str, Any], base: SyncOptions = DEFAULTS) -> SyncOptions:
     """
     Give what the command was asked to do.
@@ -359,8 +384,7 @@ def to_sync_options(given: Mapping[str, Any], base: SyncOptions = DEFAULTS) -> S
     names = [field.name for field in fields(SyncOptions) if field.name in given]
     said = {name: read_option(name, given) for name in names}
     for name in _PAIRS.intersection(said):
-        firsts = {first for first, _ in said[name]}
-        said[name] = (*(pair for pair in getattr(base, name) if pair[0] not in firsts), *said[name])
+        said[name] = _overridden(name, getattr(base, name), said[name])
     try:
         options = replace(base, **said)
     except ConfigError as error:  # call_command() takes values of any type

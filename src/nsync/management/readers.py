@@ -8,7 +8,7 @@ from argparse import ArgumentTypeError
 from typing import Final
 
 from nsync.limits import read_limit
-from nsync.options import SyncOptions, is_snapshot_action
+from nsync.options import SyncOptions, is_snapshot_action, is_time
 
 # The first "=" that is no part of a reference's own sign: "country=country=>code", "tags=>=name=".
 _PARTING: Final = re.compile(r"(?<!=>)=(?!>)")
@@ -24,14 +24,14 @@ def truth(text: str) -> bool:
 
 def number(text: str) -> int:
     """Read a number of rows."""
-    if not re.fullmatch("[0-9]+", text, re.ASCII) or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,18}", text, re.ASCII) or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def seconds(text: str) -> float:
     """Read a time to wait."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) or not is_time(float(text)):
         raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return float(text)
 
@@ -68,6 +68,11 @@ def names(text: str) -> tuple[str, ...]:
     if not any(cell.strip() for cell in cells):
         raise ArgumentTypeError("name at least one column")
     return tuple(cell.strip() for cell in cells)
+
+
+def header(text: str) -> tuple[str, ...]:
+    """Read the names of columns; of none, the source has a header row."""
+    return names(text) if text.strip() else ()
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nsync.management.readers import names, number
+from nsync.management.readers import header, names, number
 from nsync.options import SyncOptions
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_reading_options(group: _ArgumentGroup) -> None:
     add(
         "--delimiter",
         default=_DEFAULTS.delimiter,
-        help="Character between the cells, such as ';' or tab; auto finds it. Default: a comma.",
+        help="Character between the cells, such as ';' or tab; auto finds it. Default: a comma, in .tsv files a tab.",
     )
     add(
         "--sheet",
@@ -44,11 +44,11 @@ def add_reading_options(group: _ArgumentGroup) -> None:
     )
     add(
         "--header",
-        type=names,
+        type=header,
         default=_DEFAULTS.header,
         metavar="A,B,C",
         help="Names of the columns, for a file that has no header row, or of those to read, for JSON and Parquet; "
-        "written as a line of CSV with commas.",
+        "written as a line of CSV with commas. '': it has one.",
     )
     _add_shapes(group)
 

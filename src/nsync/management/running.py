@@ -14,7 +14,7 @@ from django.db import Error as DatabaseOrDriverError
 
 from nsync.conductor import Policy, database_error, sync_all
 from nsync.ending import EndRequest
-from nsync.errors import NsyncError
+from nsync.errors import ConfigError, NsyncError
 from nsync.locks import LOCKED, Locked
 from nsync.management.endings import BY_SIGTERM, TERMINATED, WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
 from nsync.management.notifying import Notice, NotifyingCommand
@@ -213,7 +213,10 @@ def as_command_errors() -> Iterator[None]:
         yield
     except NsyncError as error:
         code = LOCKED if isinstance(error, Locked) else 1
-        raise CommandError(plain(str(error), _LONGEST_ERROR), returncode=code) from error
+        # Of an error of the call each line tells something else; what may come from a file is told on one.
+        lines = str(error).split("\n") if type(error) is ConfigError else [str(error)]
+        told = "\n".join(plain(line, _LONGEST_ERROR) for line in lines)
+        raise CommandError(told, returncode=code) from error
     except DatabaseOrDriverError as error:
         raise CommandError(database_error(error, "is it there, and migrated?")) from error
 

@@ -7,8 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 from nsync.errors import SourceError
 from nsync.options import SyncOptions
@@ -33,6 +32,7 @@ _JSON: Final = re.compile(r'\s*(?:\{\s*(?:"|$)|\[\s*(?:\{|$))')  # [id], too, is
 class CsvSource:
     """A CSV file; what is read is only ever one record long."""
 
+    default_delimiter: ClassVar[str] = ","
     expected = 0  # nobody knows
 
     def __init__(self, content: Content, options: SyncOptions) -> None:
@@ -47,14 +47,13 @@ class CsvSource:
         self._content = content
         self._stream: BinaryIO | None = None  # of the current pass
         self._position = 0  # where the last pass ended; 0 before the first
-        self._delimiter = parse_delimiter(options.delimiter)
+        self._delimiter = parse_delimiter(self.default_delimiter if options.delimiter is None else options.delimiter)
         self._encoding, written_in, notes = text_encoding(content, options)
         self.notes: tuple[str, ...] = (*content.notes, *notes)
         if self._delimiter == AUTO:
             self._delimiter = self._sniff()
-        self._has_header = not options.header
         line_ending = self._read_header(options.header)
-        is_rejects = self.header[-3:] == REJECTS_COLUMNS
+        is_rejects = self.header[-len(REJECTS_COLUMNS) :] == REJECTS_COLUMNS
         self.dialect = Dialect(written_in, self._delimiter, line_ending, is_rejects)
         self._position = 0
 
@@ -125,11 +124,13 @@ class CsvSource:
             raise Unfit from error
 
     def _read_header(self, given: tuple[str, ...]) -> str:
-        """Set the header, and give the line ending."""
+        """Set the header, and give the line ending; rejects have a header whatever is given (rule O3)."""
         with self._pass() as lines:
             first = next(_records(lines, self._delimiter), None)
         line_ending = "\r\n" if lines.first.endswith("\r\n") else "\n"
-        if given:
+        names = () if first is None else tuple(_bare_name(name) for name in first[1])
+        self._has_header = not given or names[-len(REJECTS_COLUMNS) :] == REJECTS_COLUMNS
+        if not self._has_header:
             self.header = tuple(_bare_name(name) for name in given)
             return line_ending
         if first is None:
@@ -137,7 +138,7 @@ class CsvSource:
         if _JSON.match(lines.first):
             reason = "begins like JSON, not CSV; say --format jsonl (one object per line) or --format json (an array)"
             raise SourceError(reason, self.name, first[0])
-        self.header = tuple(_bare_name(name) for name in first[1])
+        self.header = names
         if len(self.header) == 1 and (likelier := likelier_delimiter(self.header[0])):
             spelled = spell_delimiter(likelier)
             self.notes += (f"the header is a single cell that looks parted by {spelled}: say --delimiter {spelled}",)
@@ -174,9 +175,7 @@ class CsvSource:
 class TsvSource(CsvSource):
     """A CSV file whose cells are parted by tabs, if ``--delimiter`` does not say otherwise."""
 
-    def __init__(self, content: Content, options: SyncOptions) -> None:
-        is_default = options.delimiter == SyncOptions().delimiter
-        super().__init__(content, replace(options, delimiter="\t") if is_default else options)
+    default_delimiter = "\t"
 
 
 class _Lines:

@@ -58,6 +58,19 @@ def format_of(name: str, wanted: str) -> str:
     return wanted
 
 
+def is_rejects(name: str, wanted: str) -> bool:
+    """
+    Whether the name of a file is that of rejects, which are CSV, of a source in another format that is wanted.
+
+    Args:
+        name: Of the file, such as ``persons.rejects.csv``.
+        wanted: ``--format``, or "".
+    """
+    path = PurePath(os.path.basename(without_compression(name)))
+    is_cells = not wanted or FORMATS[wanted].module == FORMATS[DEFAULT_FORMAT].module
+    return not is_cells and path.stem.lower().endswith(".rejects") and path.suffix not in FORMATS[wanted].suffixes
+
+
 def check_options(name: str, options: SyncOptions) -> None:
     """Raise ConfigError for an option that only other formats take: nobody would see that it does nothing."""
     for option in sorted({option for one in FORMATS.values() for option in one.options}):
