@@ -18,6 +18,7 @@ from django.db import connections, transaction
 
 from nsync import locking
 from nsync.errors import ConfigError, NsyncError
+from nsync.filelocks import drop_file, read_file, take_file
 from nsync.locks import DEAD, Holder, Locked, locked, mark_dead, sweep
 from nsync.models import Run
 from tests.services import TEST_DATABASE
@@ -474,6 +475,25 @@ def test_a_file_beside_the_database_tells_which_run_has_it(using: str, tmp_path:
         files = sorted(tmp_path.glob("db.sqlite3.nsync-*.lock"))
         assert [file.read_text() for file in files] == [str(run)] * 2
         assert [file.stat().st_mode & 0o777 for file in files] == [0o660] * 2
+
+
+def test_a_lock_that_a_full_disk_keeps_from_saying_whose_it_is_is_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "database").touch()
+    path = str(tmp_path / "lock")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space"):
+            take_file(path, "12", str(tmp_path / "database"))
+
+    file = take_file(path, "13", str(tmp_path / "database"))
+    assert file is not None
+    assert read_file(path) == "13"
+    drop_file(path, file)
 
 
 @of_files

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 
 from nsync.accounts import Stop
 from nsync.actions import Action
@@ -20,7 +20,7 @@ from nsync.boundary import Aborted
 from nsync.conflicts import is_lost
 from nsync.ending import EndRequest
 from nsync.engines import choose_engine
-from nsync.errors import ConfigError, NsyncError, SourceError, TransientError
+from nsync.errors import ConfigError, HeaderError, NsyncError, SourceError, TransientError
 from nsync.executor import Executor
 from nsync.history import History, told_by
 from nsync.identities import Identities
@@ -144,28 +144,33 @@ class Conductor:
                 is_judged = self.resuming is not None and self.resuming.is_judged
                 if self.guards is not None and not self._is_one_transaction and not is_judged:
                     self._rehearse()
-                is_whole = self._is_one_transaction and not self._is_walked
-                self.retrying.run(self._transact, self._start_again if is_whole else None)
+                may_repeat = self._is_one_transaction and not self._is_walked
+                self.retrying.run(self._transact, self._start_again if may_repeat else None)
             is_committed = not self.options.dry_run
         except (Aborted, Stop):
             pass
-        except Locked:
-            raise
-        except NsyncError as error:
-            self.error, self.is_transient = str(error), isinstance(error, TransientError)
-        except (DatabaseError, InterfaceError) as error:
-            self.is_transient = is_lost(error)
-            self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._note_end(error)
+        except (Locked, KeyboardInterrupt, SystemExit) as error:
+            if not isinstance(error, Locked):
+                self._note_end(error)
             raise
         except Exception as error:
-            if not self._was_committed:
-                self._abandon(error, f"{type(error).__name__}: {error}")
-                raise
-            is_committed = True
-            self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
+            self._note_error(error)
+            is_committed = self._was_committed
         return self._end(is_committed)
+
+    def _note_error(self, error: Exception) -> None:
+        """Say what ended the run early; raises what nobody foresees."""
+        if self._was_committed:
+            self.error = f"committed; but what the project does after a commit failed: {type(error).__name__}: {error}"
+        elif isinstance(error, NsyncError):
+            self.error = str(error)
+            self.is_transient = isinstance(error, TransientError | ConfigError) and not isinstance(error, HeaderError)
+        elif isinstance(error, DatabaseError | InterfaceError):
+            self.error = str(gave_up(error)) if is_lost(error) else database_error(error)
+            self.is_transient = not isinstance(error, IntegrityError | DataError)  # which are about what is in the rows
+        else:
+            self._abandon(error, f"{type(error).__name__}: {error}")
+            raise error
 
     def _note_end(self, error: BaseException) -> None:
         """Say where a run stood that a signal has ended."""
@@ -378,6 +383,7 @@ class Conductor:
             is_resumed=self.options.resume is not None and self.history.run is not None,
             can_resume=bool(report.last_committed) and self._can_go_on,
             is_transient=self.is_transient,
+            is_whole=is_committed,
         )
 
     def _state(self, is_committed: bool) -> str:

@@ -12,40 +12,65 @@ else:
     import fcntl
 
 
-def take_file(path: str, text: str, like: str) -> int | None:
+# A link would let whoever may write into the folder choose which file of this user is locked, and written to.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+
+
+def take_file(path: str, text: str = "", like: str = "") -> int | None:
     """
-    Lock a file, which is made if there is none.
+    Lock a file, which is made if there is none; never one that a symbolic link stands for.
 
     Args:
         path: Of the file.
-        text: What it is to say, such as who has locked it.
-        like: Path of a file; who may read and write that may read and write this one.
+        text: What it is to say, such as who has locked it. "": whatever it says stays.
+        like: Path of a file, if there is a text; who may read and write that may read and write this one.
 
     Returns:
         Its descriptor; None: somebody else has locked it.
+
+    Raises:
+        OSError: It cannot be locked, or written to.
     """
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = _open(path, is_read=not text)
         try:
-            if not _lock_file(file):
-                os.close(file)
-                return None
-            if _is_at(path, file):
-                break
+            is_ours = _lock_file(file)
+            if is_ours and _is_at(path, file):
+                if text:
+                    _sign(path, file, text, like)
+                return file
         except OSError:
             os.close(file)
             raise
-        os.close(file)  # who had it has removed it since it was opened
+        os.close(file)
+        if not is_ours:
+            return None
+        # who had it has removed it since it was opened
+
+
+def _open(path: str, *, is_read: bool) -> int:
+    """Open a file to lock it; if it is another user's, it may be enough to read it."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+    except PermissionError as error:
+        if not is_read:
+            raise
+        try:
+            return os.open(path, os.O_RDONLY | _NO_LINK)
+        except OSError:
+            raise error from None
+
+
+def _sign(path: str, file: int, text: str, like: str) -> None:
     with suppress(OSError):  # the lock may have been left by another user
-        os.chmod(path, os.stat(like).st_mode & 0o666)
+        os.chmod(file if os.chmod in os.supports_fd else path, os.stat(like).st_mode & 0o666)
     os.ftruncate(file, 0)
     os.write(file, text.encode())
-    return file
 
 
 def _is_at(path: str, file: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(file))
+        return os.path.samestat(os.lstat(path), os.fstat(file))
     except FileNotFoundError:
         return False
 

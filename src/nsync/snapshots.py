@@ -17,7 +17,7 @@ from nsync.changes import KeyMapping, OutcomeKind
 from nsync.decode.compiling import compile_layout
 from nsync.decode.decoder import KEY_LENGTH, Decoder
 from nsync.engines import Engine, choose_engine
-from nsync.errors import ConfigError, Problem, RowError, SourceError
+from nsync.errors import ConfigError, HeaderError, Problem, RowError, SourceError
 from nsync.fields import concrete_model, field_of
 from nsync.identities import Identities
 from nsync.options import SyncOptions
@@ -59,7 +59,7 @@ def open_snapshots(tasks: Sequence[Task], systems: Collection[str], options: Syn
     parts: dict[tuple[str, type[Model]], list[Task]] = {}
     for task in tasks:
         if task.decoder.layout.key is None:
-            raise ConfigError(
+            raise HeaderError(
                 f"{task.source.name}: --snapshot needs a key in every row: name its column with --external-key-column"
             )
         parts.setdefault((task.system, concrete_model(task.model)), []).append(task)

@@ -114,9 +114,9 @@ def test_what_comes_after_a_file_that_failed_is_left_alone(command: Command) -> 
     assert "persons: left alone after that: inbox/persons-3.csv" in ran.err
     assert tree() == [
         "done/persons-1.csv",
-        "failed/persons-2.csv",
         "failed/persons-2.rejects.csv",
         "failed/persons-2.report.json",
+        "inbox/persons-2.csv",
         "inbox/persons-3.csv",
     ]
 

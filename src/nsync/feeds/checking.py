@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 
 from django.apps import apps
 from django.db.models import Model
@@ -19,9 +21,11 @@ from nsync.beforehand import (
 )
 from nsync.errors import ConfigError
 from nsync.feeds.feed import Feed
+from nsync.feeds.files import root_of
 from nsync.feeds.reading import FeedFile, FeedProblem
 from nsync.opening import find_model
 from nsync.options import contradiction
+from nsync.places import is_place
 from nsync.policies import load_policy
 
 _AS_OPTION = "--"
@@ -35,10 +39,11 @@ def problems_of(file: FeedFile, name: str = "") -> list[FeedProblem]:
         file: It.
         name: Of the one feed that is looked at, beside the file as a whole; "": all.
     """
-    found = [problem for problem in file.problems if not name or problem.feed in ("", name)]
+    found = [*file.problems, *_check_apart(file)]
     for feed in file.feeds.values():
         if not name or feed.name == name:
             found += check_feed(file, feed)
+    found = [problem for problem in found if not name or problem.feed in ("", name)]
     return sorted(found, key=lambda problem: problem.line)
 
 
@@ -52,6 +57,7 @@ def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
         yield file.problem(feed.name, message, "", "policy")
     if feed.all_files and not feed.files:
         yield file.problem(feed.name, "all_files without files", "Say which files are meant.", "all_files")
+    yield from _check_folders(file, feed)
     try:
         model = find_model(feed.model)
     except ConfigError as error:
@@ -65,6 +71,29 @@ def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
     yield from wrong
     if not wrong and (message := _refusal(check_columns, model, options, feed.system)):
         yield file.problem(feed.name, message, "", _key_in(message))
+
+
+def _check_apart(file: FeedFile) -> Iterator[FeedProblem]:
+    """Find feeds of which one would move the files of another."""
+    seen: dict[str, list[Feed]] = {}
+    for feed in file.feeds.values():
+        if feed.files and not is_place(feed.files):
+            others = seen.setdefault(os.path.normpath(feed.files), [])
+            if other := next((one for one in others if one.archive or feed.archive), None):
+                message = f"files: [feeds.{other.name}] has the same, and who is first moves them"
+                yield file.problem(feed.name, message, "Let each feed name its own.", "files")
+            others.append(feed)
+
+
+def _check_folders(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
+    """Find folders for files that are done which hold all that a feed could find."""
+    if not feed.files or is_place(feed.files):
+        return
+    inbox = root_of(feed.files)
+    for key, folder in (("archive", feed.archive), ("failed", feed.failed)):
+        if folder is not None and inbox.is_relative_to(Path(folder).resolve()):
+            message = f"{key}: {folder} holds the files of the feed too, so that none would ever fit"
+            yield file.problem(feed.name, message, "Choose another folder.", key)
 
 
 def _check_columns(file: FeedFile, feed: Feed, model: type[Model]) -> Iterator[FeedProblem]:

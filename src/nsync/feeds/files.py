@@ -1,46 +1,131 @@
-"""The files of a feed: which there are, who has one, and where it goes when it is done."""
+"""The files of a feed: which there are, which come first, and who has one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from glob import glob
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from glob import escape, glob
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from nsync.errors import ConfigError
 from nsync.feeds.feed import Feed
 from nsync.filelocks import drop_file, take_file
+from nsync.places import is_place
 
 OLDER: Final = "older"  # folder in the archive of files that a newer one has made needless
+LONGEST_NAME: Final = 255  # bytes that file systems take
+
+
+class Version(NamedTuple):
+    """What a file is at one time: if any of this differs, it was replaced, or written to."""
+
+    device: int
+    inode: int
+    size: int
+    written: int  # nanoseconds
+
+
+def version_of(path: Path) -> Version | None:
+    """Give what a file is now; None: it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def files_of(feed: Feed) -> list[Path]:
-    """Give the files that fit the pattern of a feed, in the order of their names; none that is done or too young."""
-    done = {_real(folder) for folder in (feed.archive, feed.failed) if folder}
+    """
+    Give the files that fit the pattern of a feed, in the order of their names; none that is done or too young.
+
+    If all files count, none that comes after one that is too young: it may build on that.
+    """
     youngest = time.time() - feed.min_age
     found = []
-    for path in map(Path, sorted(glob(feed.files, recursive=True))):
-        with suppress(FileNotFoundError):  # another run has moved it just now
-            is_old = not feed.min_age or path.stat().st_mtime <= youngest
-            if path.is_file() and is_old and not done.intersection(map(_real, path.parents)):
-                found.append(path)
+    for path in _fitting(feed):
+        version = version_of(path)
+        if version is None:  # another run has moved it just now
+            continue
+        if not feed.min_age or version.written <= youngest * 1e9:
+            found.append(path)
+        elif feed.all_files:
+            break
     return found
+
+
+def _fitting(feed: Feed) -> Iterator[Path]:
+    """Give the files that fit, however young."""
+    done = {_real(folder) for folder in (feed.archive, feed.failed) if folder}
+    for path in map(Path, sorted(glob(feed.files, recursive=True))):
+        if path.is_file() and not done.intersection(map(_real, path.parents)):
+            yield path
+
+
+def root_of(pattern: str) -> Path:
+    """Give the innermost folder that all files which fit a pattern are in."""
+    fixed = []
+    for part in Path(pattern).parent.parts:
+        name = re.sub(r"\[([*?[])\]", r"\1", part)
+        if escape(name) != part:
+            break
+        fixed.append(name)
+    return Path(*fixed).resolve()
 
 
 def newest(paths: list[Path]) -> Path:
     """Give the file that was written last; of several the last by name."""
-    return max(paths, key=lambda path: (_written(path), path.name))
+    return max(paths, key=lambda path: _age(path, version_of(path)))
 
 
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0
+def is_newest(feed: Feed, path: Path) -> bool:
+    """Whether a file is, now, the newest of a feed."""
+    found = files_of(feed)
+    return bool(found) and newest(found) == path
+
+
+def older_than(feed: Feed, path: Path, version: Version | None) -> list[Path]:
+    """
+    Give the files of a feed that a file makes needless; none if it is no file of the feed, or all count.
+
+    Args:
+        feed: Whose files they are.
+        path: Of the file.
+        version: What it was when it was read.
+    """
+    if feed.all_files or not _is_local(feed):
+        return []
+    found = list(_fitting(feed))
+    if not any(is_same(one, path) for one in found):
+        return []
+    return [one for one in found if not is_same(one, path) and _age(one, version_of(one)) <= _age(path, version)]
+
+
+def _age(path: Path, version: Version | None) -> tuple[int, str, str]:
+    """Give by which files are ordered: the older first."""
+    return version.written if version else 0, path.name, str(path)
+
+
+def shared(paths: Iterable[Path], feed: Feed, others: Iterable[Feed]) -> tuple[Path, Feed] | None:
+    """Give the first of some files of a feed that another takes for its own too, and that one, if any of both moves."""
+    rivals = [one for one in others if one.name != feed.name and (feed.archive or one.archive) and _is_local(one)]
+    if not rivals or not _is_local(feed):
+        return None
+    own = {_lasting(path) for path in _fitting(feed)}
+    for other in rivals:
+        both = own.intersection(map(_lasting, _fitting(other)))
+        if path := next((path for path in paths if _lasting(path) in both), None):
+            return path, other
+    return None
+
+
+def _is_local(feed: Feed) -> bool:
+    """Whether a feed has files that can be moved."""
+    return bool(feed.files) and not is_place(feed.files)
 
 
 @contextmanager
@@ -58,9 +143,9 @@ def claimed(path: Path, *, is_moved: bool) -> Iterator[bool]:
     Raises:
         ConfigError: Its folder takes no lock, so that it could not be moved either.
     """
-    lock = str(path.absolute().parent / f".{path.name}.nsync-lock")
+    lock = str(path.absolute().parent / _lock_name(path.name))
     try:
-        held = take_file(lock, str(os.getpid()), str(path))
+        held = take_file(lock)
     except OSError as error:
         if is_moved:
             raise ConfigError(f"{path}: cannot be claimed, nor moved when it is done: {error}") from error
@@ -73,6 +158,14 @@ def claimed(path: Path, *, is_moved: bool) -> Iterator[bool]:
             drop_file(lock, held)
 
 
+def _lock_name(name: str) -> str:
+    """Name the lock of a file; if that is too long for a file system, by a hash."""
+    lock = f".{name}.nsync-lock"
+    if len(os.fsencode(lock)) <= LONGEST_NAME:
+        return lock
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.nsync-lock"
+
+
 def check_folders(feed: Feed) -> None:
     """
     Check, before a run, that files can be moved after it.
@@ -80,7 +173,8 @@ def check_folders(feed: Feed) -> None:
     Raises:
         ConfigError: They cannot.
     """
-    for key, folder in (("archive", feed.archive), ("failed", feed.failed)):
+    older = feed.archive / OLDER if feed.archive and not feed.all_files else None
+    for key, folder in (("archive", feed.archive), ("archive", older), ("failed", feed.failed)):
         if folder is None:
             continue
         there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
@@ -90,56 +184,18 @@ def check_folders(feed: Feed) -> None:
             raise ConfigError(f"{key}: nothing may be written in {there}; choose another folder, or give the right")
 
 
-def place_in(folder: Path, path: Path) -> Path:
-    """
-    Make a place for a file in a folder, which is made too; never one that is taken.
-
-    Returns:
-        Where the file can go: an empty file of its name, with a number if there is one of that name. The path itself,
-        if it is in that folder.
-
-    Raises:
-        OSError: There cannot be any.
-    """
-    if _real(folder) == _real(path.parent):
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    first, dot, rest = path.name.partition(".") if not path.name.startswith(".") else (path.name, "", "")
-    number = 1
-    while True:
-        place = folder / (path.name if number == 1 else f"{first}_{number}{dot}{rest}")
-        try:
-            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        except FileExistsError:
-            number += 1
-        else:
-            return place
+def is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file, however their folders are written. A link is a file of its own."""
+    return _lasting(path) == _lasting(other)
 
 
-def move(path: Path, place: Path) -> None:
-    """
-    Move a file to its place, on whatever file system that is; it is whole at one of both at any time.
+def is_same_folder(folder: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder."""
+    return _real(folder) == _real(other)
 
-    Raises:
-        OSError: It stays where it was.
-    """
-    if place == path:
-        return
-    try:
-        try:
-            os.replace(path, place)
-        except OSError:  # another file system
-            beside = place.with_name(f".{place.name}.part")
-            try:
-                shutil.copy2(path, beside)
-                os.replace(beside, place)
-            finally:
-                beside.unlink(missing_ok=True)
-            path.unlink()
-    except OSError:
-        with suppress(OSError):
-            place.unlink()
-        raise
+
+def _lasting(path: Path) -> str:
+    return os.path.join(_real(path.parent), path.name)
 
 
 def _real(path: Path) -> str:

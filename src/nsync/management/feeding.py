@@ -12,10 +12,11 @@ from django.core.management.base import CommandError, CommandParser
 
 from nsync.conductor import Policy
 from nsync.conf import settings
-from nsync.errors import HeaderError, SourceError
+from nsync.errors import ConfigError, HeaderError, SourceError
+from nsync.feeds.checking import check_feed
 from nsync.feeds.choosing import read_feeds, told_undecided
 from nsync.feeds.feed import ON_MISSING_FILE, OPTION_KEYS, Feed
-from nsync.feeds.files import check_folders, claimed, files_of, newest
+from nsync.feeds.files import check_folders, claimed, files_of, is_newest, newest, shared
 from nsync.feeds.reading import FeedFile, with_failed
 from nsync.locks import LOCKED
 from nsync.management.disposing import Disposal
@@ -23,7 +24,6 @@ from nsync.management.endings import WOULD_WRITE, exit_code
 from nsync.management.options import add_switch, to_sync_options
 from nsync.management.readers import seconds
 from nsync.management.running import SyncingCommand, as_command_errors
-from nsync.options import SyncOptions
 from nsync.places import is_place
 from nsync.policies import BasicSyncPolicy
 from nsync.record.report import Report
@@ -42,8 +42,9 @@ class FeedCommand(SyncingCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.disposal: Disposal | None = None  # of the file that is being synced
+        self.is_clear = True  # whether the next file of the feed may follow
+        self.file: FeedFile  # of all feeds
         self.reports: list[Report] = []
-        self.file: FeedFile  # that describes the feeds
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what a feed says, without defaults: what is not given is as the feed says."""
@@ -94,85 +95,129 @@ class FeedCommand(SyncingCommand):
         self.reports = []
         if given["verbosity"] and (undecided := told_undecided(self.file, feed.name)):
             self._warn(undecided)
+        written = feed
         feed = overridden(feed, given)
         options = to_sync_options(given, feed.options)
-        given = {**given, "policy": given.get("policy") or feed.policy}
+        feed = replace(feed, options=options, policy=given.get("policy") or feed.policy)
+        given = {**given, "policy": feed.policy}
         with as_command_errors():
+            if feed != written:
+                self._check(feed)
             if not options.dry_run:
                 check_folders(feed)
         if names:
-            self._sync_in_turn(feed, names, options, given)
+            self._sync_in_turn(feed, [name if _is_elsewhere(name) else Path(name) for name in names], given)
         elif is_place(feed.files):
-            self._sync_in_turn(feed, [feed.files], options, given)
+            self._sync_in_turn(feed, [feed.files], given)
         elif not feed.files:
             raise CommandError(f"{feed.name}: the feed names no files; name a FILE, or --files", returncode=2)
         elif feed.all_files:
-            self._sync_in_turn(feed, [str(path) for path in self._found(feed, given)], options, given)
+            self._sync_in_turn(feed, self._found(feed, given), given, is_named=False)
         else:
-            self._sync_newest(feed, options, given)
+            self._sync_newest(feed, given)
+
+    def _check(self, feed: Feed) -> None:
+        """Refuse what a call says otherwise than the feed, and cannot be; else the file would be blamed for it."""
+        wrong = dict.fromkeys(problem.message for problem in check_feed(self.file, feed))
+        if wrong:
+            raise ConfigError("\n".join(f"{feed.name}: {message}" for message in wrong))
 
     def _found(self, feed: Feed, given: Mapping[str, Any]) -> list[Path]:
         found = files_of(feed)
         if not found and feed.on_missing_file == "error":
-            raise CommandError(f"{feed.name}: no file fits {feed.files}")
+            raise NoFile(f"{feed.name}: no file fits {feed.files}")
         if not found and given["verbosity"]:
             self._say(f"{feed.name}: no file fits {feed.files}")
         return found
 
-    def _sync_newest(self, feed: Feed, options: SyncOptions, given: Mapping[str, Any]) -> None:
+    def _sync_newest(self, feed: Feed, given: Mapping[str, Any]) -> None:
         while found := self._found(feed, given):
-            path = newest(found)
-            older = [one for one in found if one != path]
-            if self._sync_one(feed, path, options, given, older):
+            if self._sync_one(feed, newest(found), given, is_named=False):
                 return
 
-    def _sync_in_turn(self, feed: Feed, names: Sequence[str], options: SyncOptions, given: Mapping[str, Any]) -> None:
-        if len(names) > 1 and (given["report"] or given["rejects"] or options.resume):
+    def _sync_in_turn(
+        self, feed: Feed, paths: Sequence[Path | str], given: Mapping[str, Any], *, is_named: bool = True
+    ) -> None:
+        if len(paths) > 1 and (given["report"] or given["rejects"] or feed.options.resume):
             raise CommandError("--report, --rejects and --resume go with one file", returncode=2)
         codes = []
-        for number, name in enumerate(names, start=1):
+        for number, path in enumerate(paths, start=1):
+            left = paths[number:]
+            is_clear = True
             try:
-                if not self._sync_one(feed, name if name == "-" or is_place(name) else Path(name), options, given):
-                    self._say(f"{name}: another run has just moved it")
+                if not self._sync_one(feed, path, given, left, is_named=is_named):
+                    self._say(f"{path}: another run has just moved it")
+                    is_clear = not feed.all_files  # nobody here knows what became of it
+                else:
+                    is_clear = self.is_clear
             except (CommandError, SystemExit) as error:
                 codes.append(exit_code(error))
-                left = names[number:]
-                if left and codes[-1] not in _GOES_ON:
-                    self._warn(f"{feed.name}: left alone after that: {', '.join(left)}")
-                if not left or codes[-1] not in _GOES_ON:
+                is_clear = self.is_clear and codes[-1] in _GOES_ON
+                if codes[-1] not in _GOES_ON:
+                    self._say_left(feed, left)
                     raise
+            if not is_clear:
+                self._say_left(feed, left)
+                break
         if code := worst(codes):
             raise SystemExit(code)
+
+    def _say_left(self, feed: Feed, left: Sequence[Path | str]) -> None:
+        if left:
+            self._warn(f"{feed.name}: left alone after that: {', '.join(map(str, left))}")
 
     def _sync_one(
         self,
         feed: Feed,
         path: Path | str,
-        options: SyncOptions,
         given: Mapping[str, Any],
-        older: Sequence[Path] = (),
+        later: Sequence[Path | str] = (),
+        *,
+        is_named: bool,
     ) -> bool:
-        """Sync a file, if it is still there when it is ours; raises as `sync` does."""
-        if isinstance(path, str) or options.dry_run or not path.exists():
-            self.sync(feed.inputs(path), options, given)
+        """Sync a file, if it is still there, and the newest if it was taken for that; raises as `sync` does."""
+        self.is_clear = True
+        if isinstance(path, str):
+            self.sync(feed.inputs(path), feed.options, given)
             return True
+        if not path.exists() and not is_named:
+            return False
+        disposal = Disposal(feed, path, [one for one in later if isinstance(one, Path)])
         with as_command_errors():
-            claim = claimed(path, is_moved=bool(feed.archive or feed.failed))
-            with claim as is_ours:
-                if not is_ours:
-                    raise CommandError(f"{path} is being synced by another process", returncode=LOCKED)
-                if not path.exists():
-                    return False
-                self.disposal = Disposal(feed, path, older)
-                try:
-                    self.sync(feed.inputs(str(path)), options, given)
-                except CommandError as error:
-                    if isinstance(error.__cause__, SourceError | HeaderError):
-                        self._refused(self.disposal, error)
-                    raise
-                finally:
-                    self.disposal = None
+            self._check_shared(feed, [path, *disposal.older()])
+        if feed.options.dry_run or not path.is_file():  # what is read once, such as a pipe, cannot be moved
+            self.sync(feed.inputs(path), feed.options, given)
+            return True
+        with as_command_errors(), claimed(path, is_moved=feed.archive is not None) as is_ours:
+            if not is_ours:
+                raise CommandError(f"{path} is being synced by another process", returncode=LOCKED)
+            if not path.exists() or not (is_named or feed.all_files or is_newest(feed, path)):
+                return False
+            self._sync_claimed(feed, Disposal(feed, path, disposal.later), given)
         return True
+
+    def _check_shared(self, feed: Feed, paths: Sequence[Path]) -> None:
+        if found := shared(paths, feed, self.file.feeds.values()):
+            path, other = found
+            what = f"{path} fits the files of both {feed.name} ({feed.files}) and {other.name} ({other.files})"
+            raise ConfigError(f"{what}, and who is first moves it; let each name its own")
+
+    def _sync_claimed(self, feed: Feed, disposal: Disposal, given: Mapping[str, Any]) -> None:
+        for older in disposal.older():
+            with claimed(older, is_moved=True) as is_free:
+                if not is_free:  # and would be applied after this one
+                    raise CommandError(
+                        f"{older}, which is older, is being synced by another process", returncode=LOCKED
+                    )
+        self.disposal, self.is_clear = disposal, False
+        try:
+            self.sync(feed.inputs(str(disposal.path)), feed.options, given)
+        except CommandError as error:
+            if isinstance(error.__cause__, SourceError | HeaderError):
+                self._refused(disposal, error)
+            raise
+        finally:
+            self.is_clear, self.disposal = disposal.is_clear, None
 
     def _refused(self, disposal: Disposal, error: CommandError) -> None:
         """Move a file that cannot be read, and of which there is no report."""
@@ -180,16 +225,15 @@ class FeedCommand(SyncingCommand):
         for line in filter(None, [trouble, *disposal.told]):
             self._warn(line)
 
-    def write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
-        """Write the files asked for, and move the one that was synced."""
+    def after(self, report: Report, rejects: list[str]) -> str:
+        """Move the file that was synced."""
         self.reports.append(report)
-        trouble, filled = super().write_files(report, report_file, rejects)
-        is_cut_short = self._ending.is_asked and report.error  # by SIGTERM
-        is_kept = is_cut_short or report.is_transient  # it is not the file that has failed: it is for the next call
-        if self.disposal is not None and not is_kept:
-            trouble = "; ".join(filter(None, [trouble, self.disposal.dispose(report)]))
-            filled += self.disposal.rejects
-        return trouble, filled
+        if self.disposal is None:
+            return ""
+        is_cut_short = bool(self._ending.is_asked and report.error)  # by SIGTERM
+        trouble = self.disposal.dispose(report, is_kept=is_cut_short or report.is_transient)
+        rejects += self.disposal.rejects
+        return trouble
 
     def tell(self, report: Report, rejects: Sequence[str], verbosity: int) -> None:
         """Say what became of the run, and where its file is now."""
@@ -197,6 +241,14 @@ class FeedCommand(SyncingCommand):
         if verbosity and self.disposal is not None:
             for line in self.disposal.told:
                 self._say(line)
+
+
+class NoFile(CommandError):
+    """No file fits a feed for which that is an error."""
+
+
+def _is_elsewhere(name: str) -> bool:
+    return name == "-" or is_place(name)
 
 
 def worst(codes: Sequence[int]) -> int:
@@ -210,5 +262,7 @@ def overridden(feed: Feed, given: Mapping[str, Any]) -> Feed:
     said |= {key: Path(given[key]) if given[key] else None for key in ("archive", "failed") if key in given}
     if "min_age" in given:
         said["min_age"] = float(given["min_age"])
+    if "archive" in said and said["archive"] is None and with_failed(replace(feed, failed=None)) == feed:
+        said.setdefault("failed", None)  # which came with the archive
     found = replace(feed, **said)
     return with_failed(found) if said.get("archive") and feed.archive is None and "failed" not in said else found

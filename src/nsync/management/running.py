@@ -78,7 +78,8 @@ class SyncingCommand(NotifyingCommand):
             report = self._run(inputs, options, policy, given)
         if report.status == FINISHED:  # what it wrote then stays
             report_file, rejects = None, []
-        trouble, filled = self.write_files(report, report_file, rejects)
+        trouble, filled = self._write_files(report, report_file, rejects)
+        trouble = "; ".join(filter(None, [trouble, self.after(report, filled)]))
         self.notice = Notice(report.status, report.run, lambda: _noticed(report, trouble, filled))
         self.tell(report, filled, given["verbosity"])
         self._end_as_asked(report, trouble)
@@ -106,7 +107,7 @@ class SyncingCommand(NotifyingCommand):
             self._warn("; ".join(filter(None, [self._ending.reason, done, trouble])))
             raise SystemExit(TERMINATED)
 
-    def write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
+    def _write_files(self, report: Report, report_file: Path | None, rejects: list[Path]) -> tuple[str, list[str]]:
         """Write the files asked for; give what went wrong, and the names of the rejects files that hold rows."""
         trouble, filled = "", []
         try:
@@ -116,6 +117,10 @@ class SyncingCommand(NotifyingCommand):
         except OSError as error:
             trouble = f"cannot write {error.filename or report_file or rejects[0]}: {error.strerror or error}"
         return trouble, filled
+
+    def after(self, report: Report, rejects: list[str]) -> str:
+        """Do what comes when a run is over and its files are written; add rejects, and give what went wrong."""
+        return ""
 
     def tell(self, report: Report, rejects: Sequence[str], verbosity: int) -> None:
         """Say what became of the run."""

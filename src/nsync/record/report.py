@@ -81,7 +81,8 @@ class Report:
     run: int | None = None  # its number in the history, if it has one
     is_resumed: bool = False  # it went on with a run that was interrupted
     can_resume: bool = False  # it ended early, after committed batches, and can go on after them
-    is_transient: bool = False  # what ended it early lies in the database, as a lost connection, and may be over soon
+    is_transient: bool = False  # what ended it early is not in the sources: the database, or the project's code
+    is_whole: bool = False  # all rows were run, and committed, even if what the project does after that failed
 
     @property
     def counts(self) -> dict[OutcomeKind, int]:

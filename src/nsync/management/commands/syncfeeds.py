@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from nsync.feeds.feed import Feed
 from nsync.feeds.ordering import in_order
 from nsync.management.endings import INTERRUPTED, TERMINATED, WOULD_WRITE, exit_code
-from nsync.management.feeding import FeedCommand, worst
+from nsync.management.feeding import FeedCommand, NoFile, worst
 from nsync.management.notifying import Notice
 from nsync.management.running import as_command_errors
 
@@ -61,13 +61,15 @@ class Command(FeedCommand):
 
     def _run_one(self, feed: Feed, given: Mapping[str, Any]) -> _Ended:
         self.notice = Notice()
+        if not feed.files:
+            return _Ended("names no files", 0, True, self.notice)
         if given["verbosity"]:
             self._say(f"{feed.name}:")
-        code, why = 0, ""
+        code, why, is_missing = 0, "", False
         try:
             self.run_feed(feed, (), given)
         except (CommandError, SystemExit) as error:
-            code = exit_code(error)
+            code, is_missing = exit_code(error), isinstance(error, NoFile)
             why = str(error) if isinstance(error, CommandError) else ""
         except Exception as error:  # code of the project may raise anything, and the other feeds are to run
             code, why = 1, f"{type(error).__name__}: {error}"
@@ -77,7 +79,7 @@ class Command(FeedCommand):
             self._warn(f"{feed.name}: {why}", self.style.ERROR)
         if given["verbosity"]:
             self._say("")
-        return _Ended(self._result(code, why), code, code in _IS_WELL, self.notice)
+        return _Ended(self._result(code, why), code, is_missing or code in _IS_WELL, self.notice)
 
     def _result(self, code: int, why: str) -> str:
         statuses = [

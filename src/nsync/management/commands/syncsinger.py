@@ -8,7 +8,6 @@ from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 from django.core.management.base import CommandError, CommandParser
@@ -19,7 +18,8 @@ from nsync.conductor import database_error
 from nsync.conf import settings
 from nsync.errors import ConfigError, NsyncError, SourceError
 from nsync.feeds.feed import Feed
-from nsync.feeds.files import check_folders, place_in
+from nsync.feeds.files import check_folders
+from nsync.feeds.moving import place_in
 from nsync.feeds.reading import FeedFile
 from nsync.locks import LOCKED, Locked
 from nsync.management.endings import WOULD_WRITE, ended_by_ctrl_c, ended_by_sigterm
@@ -220,9 +220,9 @@ def _write_failed(feed: Feed, report: Report) -> list[str]:
     assert feed.failed is not None  # the caller has asked
     name = re.sub(r"[^\w .-]", "_", report.sources[0].name)[:_LONGEST_NAME]
     try:
-        rejects = place_in(feed.failed, Path("new") / f"{name}.rejects.csv")
+        rejects = place_in(feed.failed, f"{name}.rejects.csv")
         filled = write_rejects(report, [rejects])
-        write_report(report, place_in(feed.failed, Path("new") / f"{name}.report.json"))
+        write_report(report, place_in(feed.failed, f"{name}.report.json"))
     except OSError as error:
         raise SourceError(f"failed records cannot be kept: {error.strerror or error}", str(feed.failed)) from error
     return [str(path) for path in filled]
