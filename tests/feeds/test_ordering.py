@@ -24,6 +24,7 @@ def feed(name: str, model: str, *targets: str, contract: str = "at-least") -> Fe
         ([feed("rooms", "Room"), feed("houses", "House"), feed("persons", "Person")], "persons houses rooms"),
         ([feed("a", "Tag"), feed("b", "Company")], "a b"),
         ([feed("hr", "Person"), feed("erp", "Person"), feed("tags", "Tag")], "tags hr erp"),
+        ([feed("hr", "Person"), feed("erp", "Person", contract="exact"), feed("tags", "Tag")], "tags hr erp"),
         ([feed("houses", "House", contract="exact"), feed("persons", "Person")], "houses persons"),
         ([feed("houses", "House", "owner=>age", contract="exact"), feed("persons", "Person")], "persons houses"),
         ([feed("houses", "House", "owner_id", contract="exact"), feed("persons", "Person")], "persons houses"),

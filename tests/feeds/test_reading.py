@@ -244,3 +244,15 @@ def test_a_policy_whose_module_cannot_be_imported_is_a_mistake_of_its_feed_alone
     assert only.message == "--policy own_policy.Own: its module cannot be imported: ZeroDivisionError: division by zero"
     assert problems_of(file, "y") == []
     assert problems_of(file, "x") == [only]
+
+
+@pytest.mark.parametrize("contract", ["exact", "at-least", "any"])
+def test_columns_may_be_the_contract_alone(tmp_path: Path, contract: str) -> None:
+    found = load_feeds(write(tmp_path, feed(f'columns = "{contract}"')))["x"]
+
+    assert (found.options.contract, found.options.map) == (contract, ())
+
+
+def test_columns_that_are_neither_a_table_nor_a_contract_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"columns: must be a table, .*; or alone the contract: exact, at-least, any"):
+        load_feeds(write(tmp_path, feed('columns = "all"')))

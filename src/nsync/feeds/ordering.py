@@ -51,12 +51,19 @@ def in_order(feeds: Sequence[Feed]) -> FeedOrder:
 
 
 def _sorted(feeds: Sequence[Feed], needs: dict[str, list[str]]) -> list[Feed]:
-    ordered: dict[str, Feed] = {}
-    while len(ordered) < len(feeds):  # there is no cycle left among the needs
-        ready = (feed for feed in feeds if feed.name not in ordered and ordered.keys() >= set(needs[feed.name]))
-        feed = next(ready)
-        ordered[feed.name] = feed
-    return list(ordered.values())
+    """Put feeds in the order given, right before each those that it needs and that are not there yet."""
+    ordered: dict[str, None] = {}
+
+    def put(name: str) -> None:
+        if name not in ordered:
+            for needed in needs[name]:  # there is no cycle left among these
+                put(needed)
+            ordered[name] = None
+
+    by_name = {feed.name: feed for feed in feeds}
+    for name in by_name:
+        put(name)
+    return [by_name[name] for name in ordered]
 
 
 def _way(needs: dict[str, list[str]], start: str, end: str) -> list[str]:

@@ -16,7 +16,7 @@ from nsync.errors import ConfigError
 from nsync.feeds.feed import KEYS, ON_MISSING_FILE, OPTION_KEYS, Feed
 from nsync.feeds.lines import line_of, lines_of
 from nsync.feeds.undecided import MARK, Undecided, undecided_in
-from nsync.options import SyncOptions, is_time
+from nsync.options import CHOICES, SyncOptions, is_time
 from nsync.places import is_place
 
 TABLE: Final = "feeds"
@@ -100,6 +100,8 @@ class FeedFile:
         if not isinstance(given, dict) or not name.strip():
             self._note(name, "is no table", f"Write [{TABLE}.NAME], and below it what it is.", TABLE, name)
             return
+        if "contract" not in given and given.get("columns") in CHOICES["contract"]:
+            given = {key: value for key, value in given.items() if key != "columns"} | {"contract": given["columns"]}
         before = len(self.problems)
         found: dict[str, Any] = {}
         for key, value in given.items():
@@ -174,7 +176,8 @@ def with_failed(feed: Feed) -> Feed:
 def _value(key: str, given: object, *, has_comma: bool) -> object:
     """Give the value of an attribute of `Feed` or `SyncOptions`; raises _Wrong."""
     if key == "columns":
-        return tuple(_columns(_table(given, '"Header" = "field"')))
+        alone = f"or alone the contract: {', '.join(CHOICES['contract'])}"
+        return tuple(_columns(_table(given, f'"Header" = "field"; {alone}')))
     if key in _MAPPINGS:
         table = _table(given, '"name" = "value"')
         return tuple((name, _text(value, has_comma=has_comma)) for name, value in table.items())
