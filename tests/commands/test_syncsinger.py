@@ -404,6 +404,20 @@ def test_a_row_that_fails_names_the_line_of_the_tap_and_its_piece_is_taken_back(
     assert tap(*given).code == 1
 
 
+def test_a_row_that_fails_after_batches_were_committed_ends_all_and_its_state_does_not_come_back(tap: Tap) -> None:
+    """T4, T7: the records after it have not come in, and the tap has to send them again."""
+    given = (PERSONS, person("1"), person("2", age=10**12), person("3"), state(1), person("4"), state(2))
+    options = ("--no-as-transaction", "--batch-size", "1", "--commit-every", "3")
+
+    ran = tap(*given, options=options)
+
+    assert (ran.code, ran.out, people()) == (3, "", {"1": "Ann"})
+    assert "Applied in part (run " in ran.err
+    assert "left out" not in ran.err
+    skipping = tap(*given, options=(*options, "--on-error", "skip"))
+    assert (skipping.code, states(skipping), list(people())) == (3, [1, 2], ["1", "3", "4"])
+
+
 def test_failed_records_are_kept_in_a_folder(tap: Tap) -> None:
     given = (PERSONS, person("1"), person("2", age=10**12), state(1))
     options = ("--on-error", "skip", "--failed", "bad")

@@ -172,7 +172,9 @@ class Command(FeedCommand):
         if given["verbosity"] > (0 if has_failed else 1):
             self.tell(report, rejects, given["verbosity"])
             self._say("")
-        if report.error or report.guard or report.exit_code not in (0, 3):
+        # Batches before it may be committed, and what comes after it is not.
+        is_cut_short = bool(report.failed) and not report.skips_errors and not report.dry_run
+        if report.error or report.guard or is_cut_short or report.exit_code not in (0, 3):
             raise _Ended(report)
         return report
 
