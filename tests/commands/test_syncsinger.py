@@ -589,12 +589,13 @@ def test_the_mark_may_be_a_field(tap: Tap) -> None:
 # --- versions ---------------------------------------------------------------------------------------------------------
 
 
+SNAPSHOT = ("--snapshot",)
+
+
 @pytest.fixture
 def _four(tap: Tap) -> None:
-    tap(PERSONS, *(person(str(number), version=1) for number in range(1, 5)), activate(1), state(1))
-
-
-SNAPSHOT = ("--snapshot",)
+    given = (*(person(str(number), version=1) for number in range(1, 5)), activate(1))
+    tap(PERSONS, *given, state(1), options=SNAPSHOT)
 
 
 @pytest.mark.usefixtures("_four")
@@ -661,6 +662,33 @@ def test_a_version_of_which_not_all_is_known_takes_nothing_away(tap: Tap, messag
 
     assert (ran.code, states(ran), list(people())) == (0, [1], ["1", "2", "3", "4"])
     assert f"persons: {said}" in ran.err
+
+
+@pytest.mark.usefixtures("_four")
+@pytest.mark.parametrize("record", ["changes", "rows", "summary"])
+def test_a_version_that_a_pruned_run_may_have_begun_takes_nothing_away(tap: Tap, record: str) -> None:
+    """Only a run of an older version shows that none before had records of this one."""
+    options = (*SNAPSHOT, "--record", record)
+    tap(PERSONS, person("1", version=7), state(1), options=options)
+    tap(HOUSES, house("N", 1, address="Manor"))
+    call_command("syncprune", "--keep", "1", verbosity=0)
+
+    ran = tap(PERSONS, person("3", version=7), activate(7), state(2), options=options)
+
+    assert (ran.code, states(ran), list(people())) == (0, [2], ["1", "2", "3", "4"])
+    assert "persons: no run of an older version is left to show that no run before had records of 7, so that" in ran.err
+    ran = tap(PERSONS, person("3", version=8), activate(8), state(3), options=options)
+    assert (ran.code, list(people())) == (0, ["3"])
+
+
+@pytest.mark.usefixtures("_four")
+def test_a_version_of_which_a_run_without_snapshot_may_have_had_records_takes_nothing_away(tap: Tap) -> None:
+    tap(PERSONS, person("1", version=7), state(1))
+
+    ran = tap(PERSONS, person("3", version=7), activate(7), options=SNAPSHOT)
+
+    assert (ran.code, list(people())) == (0, ["1", "2", "3", "4"])
+    assert "no run of an older version is left" in ran.err
 
 
 @pytest.mark.usefixtures("_four")

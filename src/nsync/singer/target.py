@@ -252,7 +252,7 @@ class Target:
         feed = stream.feed
         if not is_whole or feed is None or stream.versions is None:
             return
-        keys, why = stream.versions.whole(lambda name, run: was_begun(name, feed, run))
+        keys, why = stream.versions.whole(lambda name, version, run: was_begun(name, version, feed, run))
         if keys is not None:
             with closing(keys):
                 self._sync(feed, keys, keys.options)

@@ -15,6 +15,7 @@ from nsync.read.singerpieces import Piece, as_text
 
 _NAMES_ONLY: Final = "u"  # an update without columns changes nothing, and a key that is not known is let be
 _AFRESH: Final = "to take it away, run the tap without its state, so that it begins a version"
+_NEXT: Final = "the next version takes it away, if this run is still in the history"
 
 
 class Versions:
@@ -40,7 +41,7 @@ class Versions:
     @property
     def name(self) -> str:
         """Give the name of what has records of this version."""
-        return self._stream if self._version is None else f"{self._stream} version {self._version}"
+        return self._stream if self._version is None else name_of(self._stream, self._version)
 
     def is_new(self, record: Record, name: str) -> bool:
         """
@@ -92,19 +93,24 @@ class Versions:
         self._announced = message.version
         return self._announced == self._version and self._keys is not None
 
-    def whole(self, was_begun: Callable[[str, int | None], bool]) -> tuple[Piece | None, str]:
+    def whole(self, was_begun: Callable[[str, int, int | None], bool | None]) -> tuple[Piece | None, str]:
         """
         Give what names the keys of a version that is whole, for a run that takes away all others; or why there is none.
 
         Args:
-            was_begun: Tells whether a run before one had records of a source of a name.
+            was_begun: Tells whether a run before one had records of a version of a stream; None: nobody knows.
         """
+        assert self._version is not None  # else there are no keys
         if self._failed and not self._feed.options.snapshot_despite_errors:
             cure = "fix them, or say --on-error skip --snapshot-despite-errors"
             return None, f"{self._failed} of its records failed, so that nothing was taken away: {cure}"
-        if was_begun(self.name, self._first):
+        is_begun = was_begun(self._stream, self._version, self._first)
+        if is_begun:
             what = f"version {self._version} was begun in a run before, whose records are not known here"
             return None, f"{what}, so that nothing was taken away; {_AFRESH}"
+        if is_begun is None:
+            what = f"no run of an older version is left to show that no run before had records of {self._version}"
+            return None, f"{what}, so that nothing was taken away; {_NEXT}"
         self._activated = self._version
         keys, self._keys = self._keys, None
         return keys, ""
@@ -124,6 +130,11 @@ class Versions:
         if self._keys is not None:
             self._keys.close()
             self._keys = None
+
+
+def name_of(stream: str, version: int | str) -> str:
+    """Give the name of what has records of a version; of the version "": how such names begin."""
+    return f"{stream} version {version}"
 
 
 def _closing(feed: Feed, options: SyncOptions) -> SyncOptions:
