@@ -190,6 +190,40 @@ def test_the_feed_says_what_the_key_is_and_what_rows_ask_for(tap: Tap) -> None:
     assert House.objects.get().address == "Manor"
 
 
+@pytest.mark.parametrize("engine", [(), ("--on-error", "skip")])
+def test_a_part_of_a_key_that_could_be_that_of_another_record_fails(tap: Tap, engine: tuple[str, ...]) -> None:
+    """Both keys would be a|b|c, and the second record would overwrite the first."""
+    houses = {**HOUSES, "key_properties": ["site", "address"]}
+    given = (houses, house("a|b", 1, address="c"), house("a", 2, address="b|c"), house("d", 3, address="e"), state(1))
+
+    ran = tap(*given, options=engine)
+
+    assert ran.code == (3 if engine else 1)
+    assert keys() == (["d|e"] if engine else [])
+    assert "public-houses:2 [site] holds '|', which joins the parts of the key, so that another record" in ran.err
+    assert "public-houses:3 [address] holds '|'" in ran.err
+
+
+def test_a_version_whose_keys_cannot_be_told_apart_takes_away_only_what_no_other_names(tap: Tap) -> None:
+    def version(number: int) -> tuple[dict[str, Any], ...]:
+        houses = (house("a", 1, address="Manor"), house("a|b", 1, address="Cave"))
+        return (HOUSES, *({**one, "version": number} for one in houses), activate(number, "public-houses"))
+
+    say("homes", "snapshot = true", 'on_error = "skip"', "snapshot_despite_errors = true")
+    tap(HOUSES, {**house("b", 1, address="Hut"), "version": 1})
+
+    assert tap(*version(2)).code == 3
+    assert keys() == ["a|1"]
+
+
+def test_a_key_of_one_property_or_as_the_feed_says_may_hold_anything(tap: Tap) -> None:
+    say("homes", 'external_key_column = "{site}/{no}"')
+
+    ran = tap(PERSONS, person("1|2"), HOUSES, house("a|b", 1, address="Manor"))
+
+    assert (ran.code, keys()) == (0, ["1|2", "a|b/1"])
+
+
 def test_a_stream_may_have_flags_of_its_own(tap: Tap) -> None:
     tap(PERSONS, person("1"), person("2"))
     flags = {**PERSONS["schema"]["properties"], "action_flags": {}}  # type: ignore[dict-item]

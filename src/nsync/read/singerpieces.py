@@ -14,11 +14,16 @@ from nsync.options import SyncOptions
 from nsync.read.jsonrecords import cells_of, decoder
 from nsync.read.records import RecordSource, is_blank
 from nsync.read.streams import BUFFER_SIZE, Content
-from nsync.rows import MISSING
+from nsync.rows import MISSING, BadCell
 
 DELETED_AT: Final = "_sdc_deleted_at"  # a tap that reads a log sets it in records of what was deleted
+JOINT: Final = "|"  # between the parts of a key that is made of several properties
 _ADDED: Final = "_sdc_"  # properties that Singer adds to those of the source
 _DELETE: Final = "d"
+_AMBIGUOUS: Final = (
+    f"holds {JOINT!r}, which joins the parts of the key, so that another record could have the same; let "
+    "external_key_column of the feed join them by other text"
+)
 
 
 class Piece(RecordSource):
@@ -34,14 +39,25 @@ class Piece(RecordSource):
         wanted: Properties that Singer adds and the run names.
         deletes: Whether a record that is marked as deleted asks for that: by the flag ``d``, or, if the run has codes
             of its own for flags, by the code ``_sdc_deleted_at``.
+        joined: Properties that are joined to a key, by JOINT: a record fails in which one holds that, since its key
+            could be that of another.
     """
 
-    def __init__(self, name: str, options: SyncOptions, wanted: Collection[str] = (), *, deletes: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: SyncOptions,
+        wanted: Collection[str] = (),
+        *,
+        deletes: bool = False,
+        joined: Collection[str] = (),
+    ) -> None:
         self._spool = Spool(name)
         super().__init__(self._spool, options)
         self._decode = decoder().decode
         self._wanted = wanted
         self._deletes = deletes
+        self._joined = joined
         self._properties: dict[str, None] = {}
         self._width = 0  # columns that are properties
         self.rows = 0
@@ -73,6 +89,7 @@ class Piece(RecordSource):
         header, decode = self.header, self._decode
         properties, width = header[: self._width], self._width
         more = [MISSING] * (len(header) - width)
+        parts = [position for position, name in enumerate(properties) if name in self._joined]
         flags = header.index(self.options.action_flags_column) if self._deletes else -1
         delete = DELETED_AT if self.options.flag_map else _DELETE
         for text in stream:
@@ -81,6 +98,9 @@ class Piece(RecordSource):
             cells = cells_of(record, properties)[:width]
             if is_blank(cells):
                 continue
+            for position in parts:
+                if type(cells[position]) is str and JOINT in cells[position]:
+                    cells[position] = BadCell(cells[position], _AMBIGUOUS)
             cells += more
             if self._deletes and record.get(DELETED_AT) is not None:
                 cells[flags] = delete

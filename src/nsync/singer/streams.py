@@ -16,10 +16,9 @@ from nsync.feeds.feed import Feed
 from nsync.feeds.reading import FeedFile, FeedProblem
 from nsync.options import SyncOptions
 from nsync.read.singer import Schema
-from nsync.read.singerpieces import DELETED_AT
+from nsync.read.singerpieces import DELETED_AT, JOINT
 
 FLAGS: Final = "cu*"  # what records ask for if the feed does not say
-JOINT: Final = "|"  # between the parts of a key that is made of several properties
 _SHOWN: Final = 30  # columns of a feed that is proposed
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -130,6 +129,11 @@ def key_of(schema: Schema) -> str | None:
             f"the key of the stream {schema.stream!r} is made of {names}, which have braces in their names"
         )
     return JOINT.join(f"{{{name}}}" for name in schema.keys)
+
+
+def joined_by(feed: Feed, schema: Schema) -> tuple[str, ...]:
+    """Name the properties that `key_of` joins; none if the feed says what the key is."""
+    return () if feed.options.external_key_column or len(schema.keys) < 2 else schema.keys
 
 
 def options_for(feed: Feed, schema: Schema, *, deletes: bool) -> SyncOptions:

@@ -19,7 +19,7 @@ from nsync.read.singer import ActivateVersion, Message, Record, Schema, State, m
 from nsync.read.singerpieces import DELETED_AT, Piece
 from nsync.record.report import Report
 from nsync.singer.earlier import was_begun
-from nsync.singer.streams import Streams, options_for, proposal, wanted_by
+from nsync.singer.streams import Streams, joined_by, options_for, proposal, wanted_by
 from nsync.singer.versions import Versions
 
 WITHOUT_STATE: Final = 10  # times the records after which a state ends a piece: so many end it without one
@@ -55,6 +55,7 @@ class Stream:
     feed: Feed | None = None  # None: its records are skipped
     options: SyncOptions = field(default_factory=SyncOptions)  # of the runs that sync them
     wanted: frozenset[str] = frozenset()  # columns that those name
+    joined: tuple[str, ...] = ()  # properties whose values are joined to a key
     versions: Versions | None = None  # if the feed says that what a whole version lacks is taken away
     piece: Piece | None = None
     is_whole: bool = False  # whether its version is, once the piece is synced
@@ -145,6 +146,7 @@ class Target:
         if stream.feed is not None:
             stream.options = options_for(stream.feed, schema, deletes=self._cuts.deletes)
             stream.wanted = wanted_by(stream.options)
+            stream.joined = joined_by(stream.feed, schema)
 
     def _new_stream(self, schema: Schema) -> Stream:
         feed = self._find.find(schema.stream)
@@ -181,7 +183,7 @@ class Target:
                 if stream.piece is not None or stream.is_whole:
                     self._end_piece()
                 stream.versions.begin(record.version)
-            stream.versions.add(record, stream.options)
+            stream.versions.add(record, stream.options, stream.joined)
         if stream.piece is None:
             stream.piece = self._new_piece(stream)
         stream.piece.add(record.line, record.record, record.text)
@@ -202,7 +204,7 @@ class Target:
 
     def _new_piece(self, stream: Stream) -> Piece:
         name = stream.schema.stream if stream.versions is None else stream.versions.name
-        piece = Piece(name, stream.options, stream.wanted, deletes=self._cuts.deletes)
+        piece = Piece(name, stream.options, stream.wanted, deletes=self._cuts.deletes, joined=stream.joined)
         piece.name_columns((*stream.schema.properties, *stream.schema.keys))
         return piece
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -66,19 +66,20 @@ class Versions:
         self._version, self._first, self._failed = version, None, 0
         self._was_given = True
 
-    def add(self, record: Record, options: SyncOptions) -> None:
+    def add(self, record: Record, options: SyncOptions, joined: Collection[str]) -> None:
         """
         Keep the key of a record of this version.
 
         Args:
             record: It.
             options: Of the run that it will be in.
+            joined: Properties that are joined to a key.
         """
         self._came = True
         if self._version is None or self._version == self._activated:
             return
         if self._keys is None:
-            self._keys = Piece(self.name, _closing(self._feed, options))
+            self._keys = Piece(self.name, _closing(self._feed, options), joined=joined)
         names = split_key(options.external_key_column, list(record.record)).headers
         key: Mapping[str, Any] = {one: record.record[one] for one in names if one in record.record}
         self._keys.add(record.line, key, as_text(key))
