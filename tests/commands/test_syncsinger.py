@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nsync.models import ExternalKeyMapping, Run
-from tests.commands.conftest import Project, Ran
+from tests.commands.conftest import ROOT, Project, Ran
+from tests.doc_blocks import parse
 from tests.test_locks import held
 from tests.testapp.models import House, Person
 
@@ -953,3 +955,36 @@ def test_a_tap_is_waited_for_and_a_signal_leaves_what_was_committed(project: Pro
     assert "Applied in part (run 1)." in err
     assert "ended by SIGTERM; what was not committed yet was rolled back" in err
     assert project.persons() == ["Ann"]
+
+
+def nightly(project: Project, tap: str, *messages: Any) -> tuple[int, str, str]:
+    """Run the script that docs/howto/singer.rst shows; `tap` is the shell code of its tap, for which messages wait."""
+    page = (ROOT / "docs" / "howto" / "singer.rst").read_text(encoding="utf-8")
+    (script,) = [block.text for block in parse(page) if block.caption == "nightly.sh"]
+    python = f'#!/bin/sh\nshift\nexec "{sys.executable}" -m django "$@"\n'
+    for name, text in (("venv-tap/bin/tap-x", f"#!/bin/sh\n{tap}\n"), ("venv/bin/python", python)):
+        (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.folder / project.write(name, text)).chmod(0o755)
+    project.write("messages", text_of(*messages))
+    script = script.replace("syncsinger ERP", "syncsinger HR")
+    called = ["bash", str(project.folder / project.write("nightly.sh", script))]
+    done = subprocess.run(called, cwd="/", env=project.environment, capture_output=True, text=True, check=False)
+    kept = project.folder / "state.json"
+    return done.returncode, kept.read_text() if kept.exists() else "", done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is a script for bash")
+def test_the_script_of_the_documentation_keeps_the_last_state_and_the_exit_code(project: Project) -> None:
+    """T7."""
+    project.write("nsync.toml", FEEDS)
+    first = (PERSONS, person("1"), state({"at": 1}), person("2"), state({"at": 2}))
+
+    # A tap that fails when it has written all that.
+    code, kept, err = nightly(project, '[ "$*" = "--config config.json" ] && cat messages; exit 7', *first)
+    assert (code, kept) == (7, '{"at": 2}\n'), err
+    # One that begins with that state, and has a record that fails.
+    reading = '[ "$*" = "--config config.json --state state.json" ] && cat messages'
+    code, kept, err = nightly(project, reading, PERSONS, person("4", age=10**12), state({"at": 4}))
+    assert (code, kept) == (1, '{"at": 2}\n'), err
+    assert "persons:2 [age]" in err
+    assert project.persons() == ["Ann", "Ann"]
