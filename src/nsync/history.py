@@ -111,7 +111,7 @@ class History:
         """
         runs: Any = RunRecord._base_manager.using(self._using).filter(pk=run.pk)
         outcomes: Any = RowOutcome._base_manager.using(self._using).filter(run=run.pk)
-        asked = {"command": _clean(self._command), "options": asked_for(self._options)}
+        asked = {"command": clean(self._command), "options": asked_for(self._options)}
         with transaction.atomic(using=self._using):
             outcomes._raw_delete(self._using)  # no signal, and nothing hangs on them
             runs.update(status=RunRecord.Status.RUNNING, ended=None, error="", **asked, **_asker())
@@ -208,7 +208,7 @@ class History:
             place = (self.run.pk, entry.source, entry.line, outcome.value if outcome else "")
             for problem in entry.problems:
                 _, message, column, value = self.veil(entry.source, problem)
-                yield (*place, problem.code, *map(_clean, (column, value, message)))
+                yield (*place, problem.code, *map(clean, (column, value, message)))
 
     def veil(self, source: int, problem: Problem) -> Problem:
         """Leave out what a problem says of a column that is not to be kept."""
@@ -237,7 +237,7 @@ def is_of_others(error: BaseException | None) -> bool:
 
 def start_run(using: str, **values: Any) -> RunRecord:
     """Say that a run begins: who asks for it, and what `values` of the `nsync.models.Run` tell of it."""
-    kept = {name: value if name == "undoes" else _clean(value) for name, value in values.items()}
+    kept = {name: value if name == "undoes" else clean(value) for name, value in values.items()}
     run = RunRecord(**_asker(), **kept)
     insert_row(run, RunRecord, using)  # no signal: receivers of every model are not meant to hear of the history
     return run
@@ -246,7 +246,7 @@ def start_run(using: str, **values: Any) -> RunRecord:
 def end_run(run: int, using: str, status: str, **values: Any) -> None:
     """Say how a run ended."""
     runs = RunRecord._base_manager.using(using)
-    kept = {name: _clean(value) for name, value in values.items()}
+    kept = {name: clean(value) for name, value in values.items()}
     runs.filter(pk=run).update(status=status, ended=timezone.now(), peak_memory=_peak_memory(), **kept)
 
 
@@ -279,14 +279,14 @@ def insert_into(using: str) -> Insert:
     return insert
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """Give text that every database holds, in lists and dicts too: no NUL character, and no half of a character."""
     if isinstance(value, str):
         text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
-        return {_clean(key): _clean(one) for key, one in value.items()}
-    return list(map(_clean, value)) if isinstance(value, list | tuple) else value
+        return {clean(key): clean(one) for key, one in value.items()}
+    return list(map(clean, value)) if isinstance(value, list | tuple) else value
 
 
 def _hidden_headers(task: Task, hidden: Mapping[str, frozenset[str]]) -> set[str]:
@@ -310,7 +310,7 @@ def asked_for(options: SyncOptions) -> dict[str, Any]:
     named = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "resume"}
     named["set"] = tuple((target, NOT_KEPT if is_redacted(target) else value) for target, value in options.set)
     named["snapshot_action"] = veil_setting(options.snapshot_action)
-    kept: dict[str, Any] = _clean({name: value for name, value in named.items() if value != getattr(default, name)})
+    kept: dict[str, Any] = clean({name: value for name, value in named.items() if value != getattr(default, name)})
     return kept
 
 
@@ -323,7 +323,7 @@ def _digest(task: Task) -> str:
 
 def _asker() -> dict[str, str]:
     """Say who asks for a run, and where."""
-    return {"user": _clean(_user()[: _length("user")]), "host": socket.gethostname()[: _length("host")]}
+    return {"user": clean(_user()[: _length("user")]), "host": socket.gethostname()[: _length("host")]}
 
 
 def _user() -> str:

@@ -727,6 +727,24 @@ def test_a_version_of_which_a_run_without_snapshot_may_have_had_records_takes_no
     assert "no run of an older version is left" in ran.err
 
 
+@pytest.mark.parametrize("stream", ["123", "null", '"a"', "50%_\\", "\ud800é\0", "a version 6"])
+def test_versions_are_told_apart_whatever_the_name_of_the_stream(tap: Tap, stream: str) -> None:
+    def call(*numbers: str, version: int, whole: bool = True) -> list[str]:
+        named = [{**person(number, version=version), "stream": stream} for number in numbers]
+        end = [activate(version, stream)] if whole else []
+        ran = tap({**PERSONS, "stream": stream}, *named, *end, options=(*SNAPSHOT, "--feed", "persons"))
+        assert ran.code == 0, ran.err
+        return list(people())
+
+    assert call("1", "2", "3", version=6) == ["1", "2", "3"]
+    call("1", version=7, whole=False)
+    assert call("2", version=7) == ["1", "2", "3"]
+    assert call("3", version=8) == ["3"]
+    tap({**PERSONS, "stream": stream}, {**person("4"), "stream": stream}, options=("--feed", "persons"))
+    assert call("1", version=9) == ["1", "3", "4"]
+    assert call("1", version=10) == ["1"]
+
+
 @pytest.mark.usefixtures("_four")
 def test_a_version_begun_in_a_run_that_left_nothing_counts_as_whole(tap: Tap) -> None:
     assert tap(PERSONS, person("2", version=2, age=10**12), options=SNAPSHOT).code == 1

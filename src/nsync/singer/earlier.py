@@ -8,6 +8,7 @@ from typing import Final
 from django.db.models import Q
 
 from nsync.feeds.feed import Feed
+from nsync.history import clean
 from nsync.models import Run
 from nsync.opening import choose_database, find_model
 from nsync.singer.versions import name_of
@@ -36,13 +37,16 @@ def was_begun(stream: str, version: int, feed: Feed, before: int | None) -> bool
     """
     model = find_model(feed.model)
     runs = Run._base_manager.using(choose_database([model], feed.options))
-    named = Q(sources__0__name=stream) | Q(sources__0__name__startswith=name_of(stream, ""))
+    stream = clean(stream)
+    start = name_of(stream, "")
+    named = Q(sources__0__name=stream) | Q(sources__0__name__startswith=start)
     found = runs.filter(named, system=feed.system, model=model._meta.label).exclude(status__in=_NOTHING)
     found = found if before is None else found.filter(pk__lt=before)
-    for name in found.order_by("-pk").values_list("sources__0__name", flat=True).iterator():
+    for sources in found.order_by("-pk").values_list("sources", flat=True).iterator():
+        name = sources[0]["name"]
         if name == stream:  # its records may have had any version
             return None
-        last = name.removeprefix(name_of(stream, ""))
+        last = name.removeprefix(start)
         if _VERSION.fullmatch(last):  # else it is of another stream
             return True if int(last) == version else False if int(last) < version else None
     return None
