@@ -133,7 +133,8 @@ class Trial:
         self.states.write_text("")
         self.camera.begin()  # so that all objects are known by what they hold, not by their numbers
         if self.scenario.tap is full_table:
-            sync_messages([*SCHEMAS, *changes()[:12]], FIXED, io.StringIO())
+            older = [{**one, "version": 1} for one in changes()[:12]]
+            sync_messages([*SCHEMAS, *older], (*FIXED, *self.scenario.options), io.StringIO())
 
     def run(self, moment: Moment | None, state: int, attempt: int) -> int:
         """Run the command in this process; gives its exit code."""
