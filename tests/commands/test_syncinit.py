@@ -35,6 +35,7 @@ null_marker = "NULL"  # it stands in 1 cell, first in line 3
 decimal_comma = true  # line 2: '1.234,50' is a number only so
 date_order = "dmy"  # line 3: '31/01/1980' reads only so
 action_flags = "cu*"  # creates and updates; nothing is deleted
+on_displaced = "keep"  # nor is what holds the match values of another object
 # decide: external_key_column = "PERSNR"  # unique, and filled in all 4 rows; so few rows prove little; so are First \
 Name, LASTNAME, salary
 # decide: match_on = "first_name"  # unique in all 4 rows, and in the database; the model promises nothing; so few \
@@ -89,6 +90,24 @@ def test_nothing_that_deletes_is_ever_proposed(command: Command) -> None:
     for key in ("snapshot", "archive", "failed", "all_files", "max_deletes"):
         assert key not in feed(ran)
         assert f"decide: {key}" not in ran.out
+
+
+def test_nothing_is_deleted_by_a_feed_of_which_everything_is_decided(command: Command) -> None:
+    """Else a file that gives the key of one person the name of another would delete that other."""
+    Person.objects.create(first_name="Marge")
+    name = put("nr,first_name\nK1,Homer\nK2,Bart\n")
+    assert command("syncinit", "HR", "testapp.Person", name, "--delimiter", ",", "--write").code == 0
+    feeds = Path("nsync.toml")
+    text = feeds.read_text()
+    assert "# decide: external_key_column" in text
+    assert "# decide: match_on" in text
+    feeds.write_text(text.replace("# decide: ", ""))
+    assert command("syncfeed", "persons", name).code == 0
+
+    ran = command("syncfeed", "persons", put("nr,first_name\nK1,Marge\n"))
+
+    assert ran.code == 0, ran.err
+    assert Person.objects.count() == 3
 
 
 def test_columns_that_might_delete_are_left_out(command: Command) -> None:

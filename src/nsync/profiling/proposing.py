@@ -149,8 +149,7 @@ class _Proposer:
     def _acting(self, key: Said, match: Match) -> Iterator[Said]:
         """Say what happens to objects, and which these are."""
         yield Said("action_flags", "cu*", "creates and updates; nothing is deleted")
-        if key.is_proven and match.said.key and match.said.is_proven:
-            yield Said("on_displaced", "keep", "nor is what holds the match values of another object")
+        yield Said("on_displaced", "keep", "nor is what holds the match values of another object")
         yield key
         yield match.said
 
