@@ -128,6 +128,33 @@ def test_an_order_of_dates_that_nothing_proves_is_left_to_decide(command: Comman
     )
 
 
+def test_numbers_that_may_be_grouped_by_thousands_prove_no_decimal_comma(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("first_name;salary\nHomer;1,500\nNed;2,000\nMoe;100\n"))
+
+    assert "decimal_comma" not in feed(ran)
+    assert line(ran, "# decide: decimal_comma") == (
+        "# decide: decimal_comma = true  # line 2: '1,500' is a number so, but may be grouped by thousands; "
+        "no line proves it"
+    )
+    assert line(ran, "# decide: salary").endswith("'1,500': not a decimal number; write one such as 12.50")
+
+
+@pytest.mark.parametrize("value", ["1.234,50", "1,5", "0,125", "1234,500"])
+def test_a_number_that_reads_in_no_other_way_proves_a_decimal_comma(command: Command, value: str) -> None:
+    ran = command("syncinit", "X", "testapp.Airport", put(f"name;elevation\nA;1,500\nB;{value}\n"))
+
+    assert line(ran, "decimal_comma") == f"decimal_comma = true  # line 3: '{value}' is a number only so"
+
+
+@pytest.mark.parametrize("value", ["1,234.50", "1,234,567", "-1,500.5"])
+def test_a_number_with_a_comma_before_its_point_proves_that_there_is_no_decimal_comma(
+    command: Command, value: str
+) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put(f"first_name;salary\nHomer;1,5\nNed;{value}\n"))
+
+    assert "decimal_comma" not in ran.out
+
+
 def test_a_match_that_the_model_does_not_promise_needs_many_rows(command: Command) -> None:
     rows = "".join(f"{number % 40},N{number // 40}\n" for number in range(800))
 
