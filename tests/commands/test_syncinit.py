@@ -13,7 +13,7 @@ from nsync.feeds.checking import problems_of
 from nsync.feeds.reading import FeedFile
 from nsync.profiling import sample
 from tests.commands.conftest import Ran
-from tests.testapp.models import Company, Person
+from tests.testapp.models import Airport, Company, Person
 
 Command = Callable[..., Ran]
 TEXT = (
@@ -217,6 +217,40 @@ def test_a_file_without_a_header_is_told_by_what_is_stored(command: Command) -> 
     assert feed(ran)["match_on"] == "employee_id"
     assert "100 % of 40 rows agree with what is stored" in line(ran, "age")
     assert line(ran, "header").partition("  # ")[2].startswith("the first row is data: ")
+
+
+def place_airports(elevation: Callable[[int], float]) -> None:
+    for number in range(60):
+        Airport.objects.create(icao=f"AB{number:02}", name=f"A{number}", elevation=elevation(number))
+
+
+@pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        (lambda number: 1950 + number, lambda number: 1950 + (number * 7 + 3) % 60),  # years
+        (lambda number: 80331 + number, lambda number: 80331 + (number * 7 + 3) % 60),  # postcodes
+        (lambda number: 36 + number % 7 / 10, lambda number: 36.05 + number % 5 / 10),  # temperatures
+        (lambda number: 1 / (100 + number), lambda number: 1 / (300 - number)),  # rates, all below 1 %
+    ],
+)
+def test_numbers_that_are_near_by_chance_do_not_make_a_column_a_field(
+    command: Command, held: Callable[[int], float], given: Callable[[int], float]
+) -> None:
+    place_airports(held)
+    rows = "".join(f"AB{number:02},{given(number)}\n" for number in range(60))
+
+    ran = command("syncinit", "X", "testapp.Airport", put(f"icao,other\n{rows}"))
+
+    assert line(ran, "# decide: other").startswith('# decide: other = ""  # no field is like it')
+
+
+def test_numbers_with_decimals_may_be_measured_differently(command: Command) -> None:
+    place_airports(lambda number: number * 31.7)
+    rows = "".join(f"AB{number:02},{number * 31.7 * 1.004:.1f}\n" for number in range(60))
+
+    ran = command("syncinit", "X", "testapp.Airport", put(f"icao,other\n{rows}"))
+
+    assert line(ran, "other") == 'other = "elevation"  # 100 % of 60 rows agree with what is stored'
 
 
 def test_a_header_of_which_nothing_is_known_is_left_to_decide(command: Command) -> None:
