@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from nsync.feeds.checking import problems_of
 from nsync.feeds.reading import FeedFile
@@ -23,6 +26,8 @@ TEXT = (
     "4713;Ned;Flanders;x;01/02/1960;1,00;Fox;\n"
     "4714;Moe;Szyslak;x;;0,50;Acme;\n"
 )
+ROWS = [["employee_id", "first_name"], ["E1", "Homer"], ["E2", "Marge"]]
+COLUMNS = ["employee_id:1-12", "first_name:13-22"]
 PROPOSED = """\
 # As persons-2024-01-31.csv looks, all 4 rows of it.
 [feeds.persons]
@@ -73,6 +78,66 @@ def line(ran: Ran, start: str) -> str:
 
 def feed(ran: Ran, name: str = "persons") -> dict[str, Any]:
     return tomllib.loads(ran.out)["feeds"][name]  # type: ignore[no-any-return]
+
+
+def put_workbook(name: str) -> None:
+    book = xlsxwriter.Workbook(name)
+    book.add_worksheet("Notes").write_row(0, 0, ["see Staff"])
+    staff = book.add_worksheet("Staff")
+    for number, cells in enumerate([["Staff", ""], *ROWS]):
+        staff.write_row(number, 0, cells)
+    book.close()
+
+
+def put_archive(name: str) -> None:
+    with zipfile.ZipFile(name, "w") as archive:
+        archive.writestr("notes.csv", "a,b\n1,2\n")
+        archive.writestr("staff.csv", "".join(f"{a},{b}\n" for a, b in ROWS))
+
+
+def put_json(name: str) -> None:
+    records = [dict(zip(ROWS[0], row, strict=True)) for row in ROWS[1:]]
+    Path(name).write_text(json.dumps({"data": {"items": records}}))
+
+
+def put_xml(name: str) -> None:
+    staff = "".join(f"<p><{ROWS[0][0]}>{a}</{ROWS[0][0]}><{ROWS[0][1]}>{b}</{ROWS[0][1]}></p>" for a, b in ROWS[1:])
+    Path(name).write_text(f"<all><note>x</note><note>y</note>{staff}</all>")
+
+
+def put_lines(name: str) -> None:
+    Path(name).write_text("".join(f"{a:12}{b:10}\n" for a, b in ROWS[1:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "options", "has_encoding"),
+    [
+        ("staff.xlsx", put_workbook, {"sheet": "Staff", "header_row": 2}, False),
+        ("staff.zip", put_archive, {"member": "staff.*"}, True),
+        ("staff.json", put_json, {"records": "data.items"}, True),
+        ("staff.xml", put_xml, {"record_element": "p"}, False),
+        ("staff.txt", put_lines, {"format": "fixed", "fixed_columns": COLUMNS}, True),
+    ],
+)
+def test_how_the_file_was_read_is_part_of_the_feed(
+    command: Command, name: str, make: Callable[[str], None], options: dict[str, Any], has_encoding: bool
+) -> None:
+    make(name)
+    words = {key: ",".join(value) if isinstance(value, list) else str(value) for key, value in options.items()}
+    spelled = [word for key, value in words.items() for word in (f"--{key.replace('_', '-')}", value)]
+
+    ran = command("syncinit", "HR", "testapp.Person", name, *spelled, "--write")
+
+    assert ran.code == 0, ran.err
+    written = tomllib.loads(Path("nsync.toml").read_text())["feeds"]["persons"]
+    assert {key: written.get(key) for key in options} == options
+    assert ("encoding" in written) == has_encoding
+    assert command("syncfeed", "persons", name).code == 0
+    assert sorted(Person.objects.values_list("employee_id", "first_name")) == [("E1", "Homer"), ("E2", "Marge")]
+
+
+def test_the_database_that_was_looked_at_is_that_of_the_feed(command: Command) -> None:
+    assert feed(command("syncinit", "HR", "testapp.Person", put(), "--database", "default"))["database"] == "default"
 
 
 def test_a_feed_is_proposed_that_says_why(command: Command) -> None:

@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from nsync.fields import is_numbered_key
-from nsync.opening import Input, choose_database, find_model, input_name
+from nsync.opening import Input, choose_database, find_model
 from nsync.options import SyncOptions
 from nsync.profiling.assigning import Assigned, Assigner, Target
 from nsync.profiling.contents import Stored
@@ -22,11 +22,14 @@ from nsync.profiling.proposal import Proposal, Said
 from nsync.profiling.sample import Sample, SampledColumn
 from nsync.profiling.sources import opened
 from nsync.read.base import Source
-from nsync.read.formats import format_of
+from nsync.read.formats import FORMATS
 
 _AUTO: Final = "auto"
 _DEFAULTS: Final = SyncOptions()
 _WITH_DELIMITER: Final = ("csv", "tsv")
+_WITH_ENCODING: Final = (*_WITH_DELIMITER, "fixed", "json", "jsonl", "xml")
+_WHERE: Final = ("format", "member", "sheet", "header_row", "records", "record_element", "fixed_columns")
+_NOTATION: Final = ("date_order", "decimal_comma", "timezone", "database")
 
 
 def propose(given: Input, options: SyncOptions) -> Proposal:
@@ -118,12 +121,11 @@ class _Proposer:
     def _reading(self, knows_any: bool) -> Iterator[Said]:
         """Say how the file is read; a header of which no column is known would be none."""
         wanted, dialect = self._wanted, self._source.dialect
-        kind = format_of(input_name(self._given), wanted.format)
-        if wanted.format:
-            yield Said("format", wanted.format)
-        notes = dict(note.partition(": ")[::2] for note in self._source.notes)
-        name, _, why = notes.get("encoding", wanted.encoding).partition(" (")
-        yield Said("encoding", name.removesuffix("-sig"), why.removesuffix(")"))
+        kinds = {one.source: name for name, one in FORMATS.items()}
+        kind = kinds.get(type(self._source).__name__, "")
+        yield from self._given_of(_WHERE)
+        if kind in _WITH_ENCODING:
+            yield from self._encoding(kind)
         if kind in _WITH_DELIMITER:
             why = "parts all lines alike" if wanted.delimiter == _AUTO else ""
             yield Said("delimiter", dialect.delimiter, why)
@@ -132,10 +134,23 @@ class _Proposer:
         elif wanted.header:
             yield Said("header", list(wanted.header), "", knows_any)
         yield from self._null_marker()
-        for key in ("date_order", "decimal_comma", "timezone"):
-            value = getattr(wanted, key)
+        yield from self._given_of(_NOTATION)
+
+    def _given_of(self, keys: Sequence[str]) -> Iterator[Said]:
+        """Repeat what the options say."""
+        for key in keys:
+            value = getattr(self._wanted, key)
             if value != getattr(_DEFAULTS, key):
-                yield Said(key, value)
+                yield Said(key, list(value) if isinstance(value, tuple) else value)
+
+    def _encoding(self, kind: str) -> Iterator[Said]:
+        """Say the encoding, unless the file itself declares it."""
+        wanted = self._wanted.encoding
+        notes = dict(note.partition(": ")[::2] for note in self._source.notes)
+        name, _, why = notes.get("encoding", wanted).partition(" (")
+        is_declared = kind == "xml" and wanted == _DEFAULTS.encoding
+        if name != _AUTO and not is_declared:
+            yield Said("encoding", name.removesuffix("-sig"), why.removesuffix(")"))
 
     def _null_marker(self) -> Iterator[Said]:
         if self._wanted.null_marker is not None:
