@@ -14,6 +14,7 @@ import xlsxwriter
 
 from nsync.feeds.checking import problems_of
 from nsync.feeds.reading import FeedFile
+from nsync.models import ExternalKeyMapping
 from nsync.profiling import sample
 from tests.commands.conftest import Ran
 from tests.testapp.models import Airport, Company, Person
@@ -173,6 +174,28 @@ def test_nothing_is_deleted_by_a_feed_of_which_everything_is_decided(command: Co
 
     assert ran.code == 0, ran.err
     assert Person.objects.count() == 3
+
+
+def test_a_column_that_may_be_the_key_is_not_left_out_too(command: Command) -> None:
+    name = put("Personalnr,first_name,shoes\nP1,Homer,44\nP2,Marge,44\n")
+    assert command("syncinit", "HR", "testapp.Person", name, "--write").code == 0
+    feeds = Path("nsync.toml")
+    text = feeds.read_text()
+    assert '# decide: external_key_column = "Personalnr"' in text
+    assert 'Personalnr = ""' not in text
+    feeds.write_text(text.replace("# decide: ", ""))
+    assert problems_of(FeedFile(feeds)) == []
+
+    assert command("syncfeed", "persons", name).code == 0
+    assert sorted(ExternalKeyMapping.objects.values_list("external_key", flat=True)) == ["P1", "P2"]
+
+
+@pytest.mark.parametrize("header", ["password", "action_flags", "match_on"])
+def test_a_column_that_is_left_out_is_not_the_key(command: Command, header: str) -> None:
+    """S1."""
+    ran = command("syncinit", "HR", "auth.User", put(f"{header},first_name\nc,x\nu,x\n"))
+
+    assert f'external_key_column = "{header}"' not in ran.out
 
 
 def test_columns_that_might_delete_are_left_out(command: Command) -> None:

@@ -84,7 +84,7 @@ class _Proposer:
             assigner.agree(match.columns[0])
         if self._headless:
             self._name_columns(assigned)
-        key = choose_key(sample, columns, assigned, match.columns)
+        key = choose_key(sample, [one for one in columns if self._may_hold_key(one)], assigned, match.columns)
         knows_any = bool(assigned.targets) or key.is_proven
         return Proposal(
             self._given.system,
@@ -185,12 +185,22 @@ class _Proposer:
                 yield _said(column.header, targets)
             if doubt is not None:
                 yield _said(column.header, [*targets, doubt])._replace(is_proven=False, why=doubt.why)
-            is_control = column.header == "match_on" or (key.is_proven and key.value == column.header)
+            is_control = column.header == "match_on" or key.value == column.header
             if not targets and doubt is None and not is_control:
                 yield self._left(column)
         taken = {one.name for one in (*assigned.fields.values(), *assigned.references.values())}
         if free := [field.name for field in self._fields if field.name not in taken]:
             yield Said("", "", f"Fields without a column: {', '.join(free)}")
+
+    def _may_hold_key(self, column: SampledColumn) -> bool:
+        """Whether a column is none that says something else, or is left out since a file may not fill it."""
+        pk = self._model._meta.pk
+        if column.header in ("match_on", _DEFAULTS.action_flags_column):
+            return False
+        if column.header == "pk" or (is_numbered_key(pk) and column.header == pk.name):
+            return True
+        fields = [one.name for one in self._model._meta.get_fields() if not one.is_relation]
+        return column.header not in fields or self._may_be(column.header, column.header)
 
     def _left(self, column: SampledColumn) -> Said:
         """Say what becomes of a column of which nothing is known."""
