@@ -273,6 +273,24 @@ def test_a_match_that_the_database_has_twice_is_not_proposed(command: Command) -
     assert "match_on = " not in command("syncinit", "HR", "testapp.Person", put(f"first_name,last_name\n{rows}")).out
 
 
+def test_a_match_is_left_to_decide_while_no_column_is_known_as_a_field(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("Personalnr,Vorname\nP1,Homer\nP2,Marge\n"))
+
+    assert line(ran, "# decide: match_on").startswith(
+        '# decide: match_on = "…"  # no column is known as a field yet; once you have decided which are'
+    )
+    assert "is unique" not in ran.out
+
+
+def test_a_match_that_no_known_columns_make_is_told_as_that(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("Personalnr,first_name\nP1,Homer\nP2,Homer\n"))
+
+    assert line(ran, "# match_on: ") == (
+        "# match_on: of the columns that are known as fields, no set of up to three is filled and unique here and in "
+        "the database; rows go by their key alone"
+    )
+
+
 def test_a_reference_is_proposed_with_the_share_that_is_found(command: Command) -> None:
     ran = command("syncinit", "HR", "testapp.Person", put("first_name,Company\nA,Acme\nB,Fox\nC,Initech\nD,Umbrella\n"))
 
