@@ -367,6 +367,27 @@ def test_a_header_of_which_nothing_is_known_is_left_to_decide(command: Command) 
     assert problems_of(FeedFile("nsync.toml")) == []
 
 
+def test_a_header_that_stands_in_the_file_once_more_is_no_data(command: Command) -> None:
+    one = "Personalnr,Vorname,Ort\nP1,Homer,Springfield\nP2,Marge,Springfield\n"
+
+    ran = command("syncinit", "HR", "testapp.Person", put(one + one.replace("P", "Q").replace("Qers", "Pers") + one[:23]))
+
+    assert "header =" not in ran.out
+    assert line(ran, "# line") == (
+        "# line 4, and 1 more: the header once more, as where files are joined; a sync takes it as a row"
+    )
+    assert line(ran, "# As").endswith("looks, all 4 rows of it.")
+    assert line(ran, "# decide: external_key_column").startswith('# decide: external_key_column = "Personalnr"  # unique')
+
+
+def test_a_first_row_of_numbers_that_comes_again_is_data_twice(command: Command) -> None:
+    ran = command("syncinit", "HR", "testapp.Person", put("1,44\n2,44\n1,44\n3,45\n"))
+
+    assert line(ran, "# decide: header").endswith("are like what stands below")
+    assert line(ran, "# As").endswith("looks, all 4 rows of it.")
+    assert line(ran, "# decide: external_key_column").startswith('# decide: external_key_column = "…"  # no column is')
+
+
 def test_columns_that_hand_out_power_are_left_out(command: Command) -> None:
     """S1."""
     ran = command("syncinit", "HR", "auth.User", put("username,password,is_staff\na,b,1\nc,d,0\n"))
