@@ -160,7 +160,7 @@ def _value(convert: Any, cell: str) -> Any:
 
 
 def _agreement(column: SampledColumn, field: Any, pairs: Sequence[tuple[Any, Any]]) -> Share | None:
-    few = len({cell for cell, _ in pairs}) < _FEWEST or len({held for _, held in pairs}) < _FEWEST
+    few = len({cell for cell, _ in pairs}) < _FEWEST or len({repr(held) for _, held in pairs}) < _FEWEST  # JSON: lists
     if len(pairs) < _FEWEST_ROWS or few:
         return None
     found = sum(_is_same(cell, held) for cell, held in pairs)

@@ -135,8 +135,8 @@ class _Proposer:
             yield Said("header", list(wanted.header), "", knows_any)
         if repeated := self._sample.repeated:
             also = f", and {len(repeated) - 1:,} more" if len(repeated) > 1 else ""
-            what = f"line {repeated[0]}{also}: the header once more, as where files are joined; a sync takes it as a row"
-            yield Said("", "", what)
+            why = "the header once more, as where files are joined; a sync takes it as a row"
+            yield Said("", "", f"line {repeated[0]}{also}: {why}")
         yield from self._null_marker()
         yield from self._given_of(_NOTATION)
 
