@@ -134,9 +134,9 @@ def _key(name: str) -> str:
     return name if _BARE.fullmatch(name) else _value(name)
 
 
-def _value(value: str | bool | list[str]) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def _value(value: str | int | list[str]) -> str:
+    if isinstance(value, int):
+        return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     text = value.encode("utf-8", "replace").decode()  # JSON may hold half characters, TOML may not

@@ -136,7 +136,7 @@ class Assigner:
         """Find out how dates and numbers are written."""
         if way := decimal_comma(pairs, self.options):
             self.options = way.options
-            self.found.ways.append(Said("decimal_comma", True, way.why))
+            self.found.ways.append(Said("decimal_comma", True, way.why, not way.candidates))
         if way := date_order(pairs, self.options):
             self.options = way.options
             order = way.candidates[0] if way.candidates else way.options.date_order

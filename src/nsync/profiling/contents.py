@@ -21,6 +21,7 @@ _AT_ONCE: Final = 500
 _FEWEST: Final = 3  # different values; fewer agree by chance
 _FEWEST_ROWS: Final = 20  # that are compared with their objects
 _NEAR: Final = 0.01  # numbers that differ by less than this part are measured differently
+_BY_CHANCE: Final = 0.5  # of these; if more are near those of other objects, nearness says nothing
 
 
 class Share(NamedTuple):
@@ -159,16 +160,38 @@ def _value(convert: Any, cell: str) -> Any:
 
 
 def _agreement(column: SampledColumn, field: Any, pairs: Sequence[tuple[Any, Any]]) -> Share | None:
-    few = len({cell for cell, _ in pairs}) < _FEWEST or len({held for _, held in pairs}) < _FEWEST
+    few = len({cell for cell, _ in pairs}) < _FEWEST or len({repr(held) for _, held in pairs}) < _FEWEST  # JSON: lists
     if len(pairs) < _FEWEST_ROWS or few:
         return None
-    share = sum(_is_near(cell, held) for cell, held in pairs) / len(pairs)
-    return Share(column, field, share, len(pairs)) if share else None
+    found = sum(_is_same(cell, held) for cell, held in pairs)
+    if any(_is_broken(cell) for cell, _ in pairs) and any(_is_broken(held) for _, held in pairs):
+        found = max(found, _near(pairs))
+    return Share(column, field, found / len(pairs), len(pairs)) if found else None
+
+
+def _near(pairs: Sequence[tuple[Any, Any]]) -> int:
+    """Count numbers that are nearly equal; 0 if many are near those of other objects too, as temperatures are."""
+    half = len(pairs) // 2
+    others = [held for _, held in (*pairs[half:], *pairs[:half])]
+    near = sum(_is_near(cell, held) for cell, held in pairs)
+    by_chance = sum(_is_near(cell, held) for (cell, _), held in zip(pairs, others, strict=True))
+    return near if by_chance <= _BY_CHANCE * near else 0
+
+
+def _is_broken(value: Any) -> bool:
+    """Whether it is a number with decimals: whole ones, such as years, are often nearly equal by chance."""
+    if isinstance(value, Decimal):
+        return value != value.to_integral_value()
+    return isinstance(value, float) and not value.is_integer()
 
 
 def _is_near(cell: Any, held: Any) -> bool:
-    if isinstance(cell, int | float | Decimal) and isinstance(held, int | float | Decimal):
-        return abs(float(cell) - float(held)) <= _NEAR * max(1, abs(float(held)))
+    if not (isinstance(cell, int | float | Decimal) and isinstance(held, int | float | Decimal)):
+        return False
+    return abs(float(cell) - float(held)) <= _NEAR * max(1, abs(float(held)))
+
+
+def _is_same(cell: Any, held: Any) -> bool:
     if isinstance(cell, datetime.datetime) and isinstance(held, datetime.datetime):
         return cell.timestamp() == held.timestamp()
     return bool(cell == held)

@@ -66,9 +66,11 @@ def choose_match(sample: Sample, assigned: Assigned, model: type[Model], stored:
             why = f"unique in {sample.told}, and in the database; the model promises nothing"
             doubt = _doubt(sample)
             return Match(Said("match_on", _spelled(names, operands), why + doubt, not doubt), [] if doubt else some)
-    return Match(
-        Said("", "", "match_on: no set of up to three columns is unique, so that rows go by their key alone"), []
-    )
+    if not columns:
+        why = "no column is known as a field yet; once you have decided which are, say which of them tell an object"
+        return Match(Said("match_on", "…", why, is_proven=False), [])
+    why = "of the columns that are known as fields, no set of up to three is filled and unique here and in the database"
+    return Match(Said("", "", f"match_on: {why}; rows go by their key alone"), [])
 
 
 def _doubt(sample: Sample) -> str:

@@ -10,7 +10,7 @@ class Said(NamedTuple):
     """One line of a feed."""
 
     key: str
-    value: str | bool | list[str]
+    value: str | int | list[str]  # of int also bool
     why: str = ""
     is_proven: bool = True  # else it is something to decide: the line does not count yet
 

@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from nsync.fields import is_numbered_key
-from nsync.opening import Input, choose_database, find_model, input_name
+from nsync.opening import Input, choose_database, find_model
 from nsync.options import SyncOptions
 from nsync.profiling.assigning import Assigned, Assigner, Target
 from nsync.profiling.contents import Stored
@@ -22,11 +22,14 @@ from nsync.profiling.proposal import Proposal, Said
 from nsync.profiling.sample import Sample, SampledColumn
 from nsync.profiling.sources import opened
 from nsync.read.base import Source
-from nsync.read.formats import format_of
+from nsync.read.formats import FORMATS
 
 _AUTO: Final = "auto"
 _DEFAULTS: Final = SyncOptions()
 _WITH_DELIMITER: Final = ("csv", "tsv")
+_WITH_ENCODING: Final = (*_WITH_DELIMITER, "fixed", "json", "jsonl", "xml")
+_WHERE: Final = ("format", "member", "sheet", "header_row", "records", "record_element", "fixed_columns")
+_NOTATION: Final = ("date_order", "decimal_comma", "timezone", "database")
 
 
 def propose(given: Input, options: SyncOptions) -> Proposal:
@@ -81,7 +84,7 @@ class _Proposer:
             assigner.agree(match.columns[0])
         if self._headless:
             self._name_columns(assigned)
-        key = choose_key(sample, columns, assigned, match.columns)
+        key = choose_key(sample, [one for one in columns if self._may_hold_key(one)], assigned, match.columns)
         knows_any = bool(assigned.targets) or key.is_proven
         return Proposal(
             self._given.system,
@@ -118,12 +121,11 @@ class _Proposer:
     def _reading(self, knows_any: bool) -> Iterator[Said]:
         """Say how the file is read; a header of which no column is known would be none."""
         wanted, dialect = self._wanted, self._source.dialect
-        kind = format_of(input_name(self._given), wanted.format)
-        if wanted.format:
-            yield Said("format", wanted.format)
-        notes = dict(note.partition(": ")[::2] for note in self._source.notes)
-        name, _, why = notes.get("encoding", wanted.encoding).partition(" (")
-        yield Said("encoding", name.removesuffix("-sig"), why.removesuffix(")"))
+        kinds = {one.source: name for name, one in FORMATS.items()}
+        kind = kinds.get(type(self._source).__name__, "")
+        yield from self._given_of(_WHERE)
+        if kind in _WITH_ENCODING:
+            yield from self._encoding(kind)
         if kind in _WITH_DELIMITER:
             why = "parts all lines alike" if wanted.delimiter == _AUTO else ""
             yield Said("delimiter", dialect.delimiter, why)
@@ -131,11 +133,28 @@ class _Proposer:
             yield Said("header", [column.header for column in self._sample.columns], self._headless, knows_any)
         elif wanted.header:
             yield Said("header", list(wanted.header), "", knows_any)
+        if repeated := self._sample.repeated:
+            also = f", and {len(repeated) - 1:,} more" if len(repeated) > 1 else ""
+            why = "the header once more, as where files are joined; a sync takes it as a row"
+            yield Said("", "", f"line {repeated[0]}{also}: {why}")
         yield from self._null_marker()
-        for key in ("date_order", "decimal_comma", "timezone"):
-            value = getattr(wanted, key)
+        yield from self._given_of(_NOTATION)
+
+    def _given_of(self, keys: Sequence[str]) -> Iterator[Said]:
+        """Repeat what the options say."""
+        for key in keys:
+            value = getattr(self._wanted, key)
             if value != getattr(_DEFAULTS, key):
-                yield Said(key, value)
+                yield Said(key, list(value) if isinstance(value, tuple) else value)
+
+    def _encoding(self, kind: str) -> Iterator[Said]:
+        """Say the encoding, unless the file itself declares it."""
+        wanted = self._wanted.encoding
+        notes = dict(note.partition(": ")[::2] for note in self._source.notes)
+        name, _, why = notes.get("encoding", wanted).partition(" (")
+        is_declared = kind == "xml" and wanted == _DEFAULTS.encoding
+        if name != _AUTO and not is_declared:
+            yield Said("encoding", name.removesuffix("-sig"), why.removesuffix(")"))
 
     def _null_marker(self) -> Iterator[Said]:
         if self._wanted.null_marker is not None:
@@ -149,8 +168,7 @@ class _Proposer:
     def _acting(self, key: Said, match: Match) -> Iterator[Said]:
         """Say what happens to objects, and which these are."""
         yield Said("action_flags", "cu*", "creates and updates; nothing is deleted")
-        if key.is_proven and match.said.key and match.said.is_proven:
-            yield Said("on_displaced", "keep", "nor is what holds the match values of another object")
+        yield Said("on_displaced", "keep", "nor is what holds the match values of another object")
         yield key
         yield match.said
 
@@ -171,12 +189,22 @@ class _Proposer:
                 yield _said(column.header, targets)
             if doubt is not None:
                 yield _said(column.header, [*targets, doubt])._replace(is_proven=False, why=doubt.why)
-            is_control = column.header == "match_on" or (key.is_proven and key.value == column.header)
+            is_control = column.header == "match_on" or key.value == column.header
             if not targets and doubt is None and not is_control:
                 yield self._left(column)
         taken = {one.name for one in (*assigned.fields.values(), *assigned.references.values())}
         if free := [field.name for field in self._fields if field.name not in taken]:
             yield Said("", "", f"Fields without a column: {', '.join(free)}")
+
+    def _may_hold_key(self, column: SampledColumn) -> bool:
+        """Whether a column is none that says something else, or is left out since a file may not fill it."""
+        pk = self._model._meta.pk
+        if column.header in ("match_on", _DEFAULTS.action_flags_column):
+            return False
+        if column.header == "pk" or (is_numbered_key(pk) and column.header == pk.name):
+            return True
+        fields = [one.name for one in self._model._meta.get_fields() if not one.is_relation]
+        return column.header not in fields or self._may_be(column.header, column.header)
 
     def _left(self, column: SampledColumn) -> Said:
         """Say what becomes of a column of which nothing is known."""

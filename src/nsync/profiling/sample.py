@@ -84,15 +84,19 @@ class Sample:
         self.columns = [SampledColumn(position, header, kept) for position, header in enumerate(source.header)]
         self.markers: dict[str, tuple[int, int, str]] = {}  # marker → how often, first line, its column
         self.rows = 0
+        self.repeated: list[int] = []  # lines that are the header once more; they are no rows of the sample
         self.is_whole = True
         most = min(MOST_ROWS, MOST_CELLS // max(1, len(self.columns)))
         for row in source:
-            if self.rows == most:
+            if self.rows + len(self.repeated) == most:
                 self.is_whole = False
                 break
+            texts = [_text(cell) for cell in row.values]
+            if len(texts) > 1 and texts[0].strip() == source.header[0] and _stripped(texts) == source.header:
+                self.repeated.append(row.number)
+                continue
             self.rows += 1
-            for column, cell in zip(self.columns, row.values, strict=False):
-                text = _text(cell)
+            for column, text in zip(self.columns, texts, strict=False):
                 if text in markers:
                     count, line, header = self.markers.get(text, (0, row.number, column.header))
                     self.markers[text] = (count + 1, line, header)
@@ -116,11 +120,14 @@ class Sample:
         return len(set(zip(*(column.hashes for column in columns), strict=True))) == self.rows
 
     def take_header_as_row(self, null_marker: str | None) -> None:
-        """Let the header be a row, and number the columns."""
+        """Let the header be a row, and lines like it too, and number the columns."""
         markers = frozenset(NULL_MARKERS if null_marker is None else (null_marker,))
-        self.rows += 1
+        lines = (1, *self.repeated)
+        self.rows += len(lines)
+        self.repeated = []
         for column in self.columns:
-            column.add("" if column.header in markers else column.header, 1)
+            for line in lines:
+                column.add("" if column.header in markers else column.header, line)
             column.header = f"column {column.position + 1}"
 
     def lacks_header(self, names: Iterable[str]) -> list[SampledColumn]:
@@ -133,6 +140,10 @@ class Sample:
         known = set(names)
         found = [column for column in self.columns if column.header and column.looks_like_data()]
         return found if len(found) > sum(column.header in known for column in self.columns) else []
+
+
+def _stripped(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text.strip() for text in texts)
 
 
 def _text(cell: Any) -> str:

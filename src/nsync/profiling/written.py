@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from nsync.options import CHOICES, SyncOptions
 from nsync.profiling.sample import SampledColumn
 
 _ORDERS: Final = tuple(order for order in CHOICES["date_order"] if order)
+_GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?:\.[0-9]{3})+)")
 _NUMBERS: Final = (models.IntegerField, models.DecimalField, models.FloatField)
 
 
@@ -34,7 +36,7 @@ class Way(NamedTuple):
 
     options: SyncOptions  # with it
     why: str
-    candidates: tuple[str, ...] = ()  # of the date order: what it may be, if nothing proves it
+    candidates: tuple[str, ...] = ()  # what it may be, if nothing proves it
 
 
 def unfit_values(column: SampledColumn, field: Any, options: SyncOptions) -> list[Unfit]:
@@ -102,16 +104,41 @@ def _reads(
 
 
 def decimal_comma(pairs: Sequence[tuple[SampledColumn, Any]], options: SyncOptions) -> Way | None:
-    """Find out whether numbers are written as in 1.234,5; None: they are not, or the options say it."""
+    """
+    Find out whether numbers are written as in 1.234,5.
+
+    A number such as 1,500 or 1.500 proves nothing: it may also be grouped by thousands, or have three decimals.
+
+    Args:
+        pairs: Columns, and the fields that they seem to be.
+        options: What is known so far.
+
+    Returns:
+        None: they are not, or the options say it.
+    """
     if options.decimal_comma:
         return None
     tried = replace(options, decimal_comma=True)
-    proof = None
-    for column, field in pairs:
-        if isinstance(column_field(field), _NUMBERS):
-            without = unfit_values(column, field, options)
-            if len(unfit_values(column, field, tried)) < len(without):
-                proof = proof or without[0]
-            elif not without and any("." in value for value in column.values):
-                return None
-    return Way(tried, f"line {proof.line}: {proof.value!r} is a number only so") if proof else None
+    numbers = [(column, field) for column, field in pairs if isinstance(column_field(field), _NUMBERS)]
+    if any(_has_point(value) for column, _ in numbers for value in column.values):
+        return None
+    only_so: list[Unfit] = []
+    for column, field in numbers:
+        without = unfit_values(column, field, options)
+        still = {unfit.value for unfit in unfit_values(column, field, tried)}
+        only_so += [unfit for unfit in without if unfit.value not in still]
+        if not without and any("." in value for value in column.values):
+            return None
+    proof = next((unfit for unfit in only_so if not _GROUPED.fullmatch(unfit.value)), None)
+    if proof:
+        return Way(tried, f"line {proof.line}: {proof.value!r} is a number only so")
+    if only_so:
+        first = only_so[0]
+        why = f"line {first.line}: {first.value!r} is a number so, but may be grouped by thousands; no line proves it"
+        return Way(options, why, ("true",))
+    return None
+
+
+def _has_point(value: str) -> bool:
+    """Whether a number is written as in 1,234.5 or 1,234,567."""
+    return "." in value.partition(",")[2] or (value.count(",") > 1 and bool(_GROUPED.fullmatch(value)))
