@@ -201,7 +201,7 @@ class Page:
         connections.close_all()
         done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.code = done.returncode
-        return done.stdout
+        return done.stdout.replace("\ufeff", "")  # a byte order mark, which no terminal shows
 
     def _manage(self, arguments: list[str]) -> str:
         """Run a command of the example project in this process: a new one would take a second each time."""

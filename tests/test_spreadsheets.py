@@ -123,4 +123,4 @@ def test_rejects_of_a_workbook_are_csv_with_what_its_cells_show(tmp_path: Path) 
 
     write_rejects(report, [path])
 
-    assert path.read_text(encoding="utf-8").splitlines()[1].startswith("7,Zoë,#N/A,2,invalid-value,")
+    assert path.read_text(encoding="utf-8-sig").splitlines()[1].startswith("7,Zoë,'##N/A,2,invalid-value,")

@@ -11,6 +11,7 @@ from contextlib import closing
 from decimal import Decimal
 from functools import partial
 from itertools import chain
+from math import isfinite
 from typing import Any, BinaryIO, Final
 
 from django.db import Error, connections
@@ -23,6 +24,7 @@ from nsync.places import Place, shown
 from nsync.read.fetched import FetchedContent, is_full
 from nsync.read.records import RecordSource, is_blank
 from nsync.read.streams import Content, no_room
+from nsync.rows import BadCell
 
 _AT_ONCE: Final = 2_000  # records that are fetched together
 _EXACT: Final = 2**53  # below it a float that is whole is that number
@@ -33,6 +35,7 @@ _ASIDE: Final = (
 _TEXT: Final = r"'(?:[^']|'')*'"
 _ESCAPED_TEXT: Final = r"'(?:[^'\\]|''|\\.)*'|\#[^\n]*"
 _PLAIN: Final = frozenset({str, int, bool, Decimal, datetime.date, datetime.time, type(None)})
+_UNCHANGED: Final = _PLAIN - {Decimal}  # which may be no number
 
 Record = Sequence[Any]
 Records = tuple[list[str], Iterator[Sequence[Record]]]  # the names of the columns; the records, in batches
@@ -48,7 +51,11 @@ class QuerySource(RecordSource):
     def __init__(self, content: Content, options: SyncOptions) -> None:
         super().__init__(content, options)
         with self.reading() as stream:
-            self.header = options.header or tuple(pickle.load(stream))  # noqa: S301  # as below
+            given = tuple(pickle.load(stream))  # noqa: S301  # as below
+        self.header = options.header or given
+        if len(self.header) != len(given):
+            found = f"--header names {len(self.header)} columns, and the query gives {len(given)}"
+            raise ConfigError(f"{self.name}: {found}: {', '.join(given)}")
         self._position = 0
 
     def records(self, stream: BinaryIO) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -172,7 +179,7 @@ def _zone(connection: Any) -> datetime.tzinfo | None:
 
 
 def _cells(record: Sequence[Any], header: Sequence[str], zone: datetime.tzinfo | None, name: str) -> tuple[Any, ...]:
-    if _PLAIN.issuperset(map(type, record)):
+    if _UNCHANGED.issuperset(map(type, record)):
         return tuple(record)
     try:
         return tuple(_cell(value, zone) for value in record)
@@ -186,6 +193,8 @@ def _cells(record: Sequence[Any], header: Sequence[str], zone: datetime.tzinfo |
 def _cell(value: Any, zone: datetime.tzinfo | None) -> Any:
     """Give a value of one of the types that cells have."""
     kind = type(value)
+    if kind in (float, Decimal) and not isfinite(value):
+        return BadCell(str(value), "is no number; let the query give NULL")
     if kind in _PLAIN:
         return value
     if kind is float:

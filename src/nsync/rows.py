@@ -34,6 +34,7 @@ class BadCell:
         return self.text
 
 
+BAD_MARK: Final = "'#"  # before the text of a BadCell in a rejects file (rule O3)
 REJECTS_COLUMNS: Final = ("nsync_line", "nsync_code", "nsync_message")  # last in a rejects file (rule O3)
 
 

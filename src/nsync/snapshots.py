@@ -197,7 +197,7 @@ def _keys_in(batch: RowBatch, task: Task) -> list[str]:
     parts = []
     for position in layout.key.positions:
         cells: Sequence[object] = [row.values[position] for _, row in batch] if columns is None else columns[position]
-        parts.append(["" if cell is MISSING or cell is None or cell == marker else str(cell) for cell in cells])
+        parts.append(["" if cell is MISSING or cell is None or str(cell) == marker else str(cell) for cell in cells])
     # What no mapping can hold is no key of one (rule M1).
     return [key for key in layout.key.join(parts) if key and len(key) <= KEY_LENGTH and "\0" not in key]
 

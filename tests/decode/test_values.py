@@ -327,7 +327,8 @@ def test_json_is_read_with_the_fields_decoder():
         (models.UUIDField, uuid.UUID(int=5), uuid.UUID(int=5)),
         (models.JSONField, {"a": (1,)}, {"a": (1,)}),
         (models.JSONField, [float("nan")], "invalid-json"),
-        (models.JSONField, Decimal(1), "invalid-json"),
+        (models.JSONField, Decimal("1.5"), 1.5),
+        (models.JSONField, Decimal("nan"), "invalid-json"),
         (models.BinaryField, memoryview(b"ab"), b"ab"),
     ],
 )

@@ -9,7 +9,7 @@ from nsync.actions import Condition, JsonText
 from nsync.decode.cells import CellError
 from nsync.decode.paths import Path
 from nsync.errors import Problem, RowError
-from nsync.rows import BadCell
+from nsync.rows import MISSING, BadCell
 
 _SHOWN = 100  # characters of a cell that a message shows
 
@@ -27,6 +27,11 @@ def check_cell(cell: object, column: str) -> None:
     """Raise RowError for a cell that holds no value: its text must not pass for one."""
     if isinstance(cell, BadCell):
         raise RowError(Problem("invalid-value", cell.reason, column, shown(cell)))
+
+
+def is_marker(cell: object, marker: str) -> bool:
+    """Whether a cell of any type is written as the null marker."""
+    return cell is not MISSING and str(cell) == marker
 
 
 def read_text(cell: object, column: str) -> str:

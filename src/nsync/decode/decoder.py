@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TypeVar
 
 from nsync.actions import Action, Flags, Kind, Match, Place, Reference
-from nsync.decode.conditions import read_cell, read_text, shown
+from nsync.decode.conditions import is_marker, read_cell, read_text, shown
 from nsync.decode.flags import decode_flags
 from nsync.decode.layout import Layout
 from nsync.decode.match import MatchError, Node, bind, parse
 from nsync.decode.references import read_reference
 from nsync.errors import Problem, RowError
-from nsync.rows import MISSING, BadCell, Row
+from nsync.rows import MISSING, Row
 
 KEY_LENGTH = 255  # ExternalKeyMapping.external_key (rule M1)
 T = TypeVar("T")
@@ -68,9 +68,7 @@ class Decoder:
         marker = layout.options.marker
         nulls: frozenset[int] = frozenset()
         if marker is not None:
-            cells = [cell.text if isinstance(cell, BadCell) and cell.text == marker else cell for cell in cells]
-        if marker is not None and marker in cells:
-            nulls = frozenset(position for position, cell in enumerate(cells) if cell == marker)
+            nulls = frozenset(position for position, cell in enumerate(cells) if is_marker(cell, marker))
             cells = ["" if position in nulls else cell for position, cell in enumerate(cells)]
         return cells, nulls
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.db import models
@@ -23,6 +24,8 @@ def json_converter(field: models.JSONField[Any, Any]) -> Converter:
     """
 
     def convert(cell: object) -> object:
+        if isinstance(cell, Decimal):  # a number of JSON or of a table
+            cell = str(cell)
         text = cell.strip() if isinstance(cell, str) else ""
         if cell is None or (isinstance(cell, str) and not text):
             return EMPTY

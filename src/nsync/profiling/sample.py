@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from nsync.decode.cells import text_of
 from nsync.read.base import Source
-from nsync.rows import MISSING
+from nsync.rows import MISSING, BadCell
 
 MOST_ROWS: Final = 100_000
 MOST_CELLS: Final = 4_000_000  # of which each takes eight bytes
@@ -149,5 +149,5 @@ def _stripped(texts: Sequence[str]) -> tuple[str, ...]:
 def _text(cell: Any) -> str:
     if cell is MISSING or cell is None:
         return ""
-    text = text_of(cell)
+    text = cell.text if isinstance(cell, BadCell) else text_of(cell)
     return "" if text.isspace() else text

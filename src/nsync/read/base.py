@@ -10,7 +10,7 @@ from nsync.packing import compression_suffix
 from nsync.places import file_name
 from nsync.read.blocks import Block
 from nsync.read.firstbytes import LONGEST_START, compression_of
-from nsync.read.formats import DEFAULT_FORMAT, check_options, format_of, is_rejects, source_class
+from nsync.read.formats import DEFAULT_FORMAT, check_options, format_of, is_rejects, names_rejects, source_class
 from nsync.read.streams import Content, FileContent, content_name, open_content
 from nsync.rows import Row
 
@@ -115,7 +115,8 @@ def source_of(content: Content, name: str, options: SyncOptions) -> Source:
         known = format_of(name, options.format)
         if is_rejects(name, known):
             known, options = DEFAULT_FORMAT, SyncOptions()  # as such rejects are written, whatever the source was
-        check_options(known, options)
+        if not names_rejects(name):  # which may be read with the options of the first run
+            check_options(known, options)
         source: Source = source_class(known)(content, options)
         return source
     except BaseException:

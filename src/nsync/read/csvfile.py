@@ -21,10 +21,11 @@ from nsync.read.delimiter import (
     sniff_delimiter,
     spell_delimiter,
 )
+from nsync.read.firstbytes import AUTO as AUTO_ENCODING
 from nsync.read.streams import Content, digest_of
 from nsync.read.textlines import RECORD_LIMIT, text_encoding
 from nsync.read.undecodable import undecodable_byte
-from nsync.rows import MISSING, REJECTS_COLUMNS, Row, fit
+from nsync.rows import BAD_MARK, MISSING, REJECTS_COLUMNS, BadCell, Row, fit
 
 _JSON: Final = re.compile(r'\s*(?:\{\s*(?:"|$)|\[\s*(?:\{|$))')  # [id], too, is the name of a column
 
@@ -54,6 +55,10 @@ class CsvSource:
             self._delimiter = self._sniff()
         line_ending = self._read_header(options.header)
         is_rejects = self.header[-len(REJECTS_COLUMNS) :] == REJECTS_COLUMNS
+        if (
+            options.encoding == AUTO_ENCODING and written_in != "utf-8"
+        ):  # of some rows nobody could tell it again without a mark
+            written_in = "utf-8-sig"
         self.dialect = Dialect(written_in, self._delimiter, line_ending, is_rejects)
         self._position = 0
 
@@ -222,6 +227,8 @@ def _unguard(cell: str) -> Any:
     """Undo what the rejects writer does to a cell (rule O3): it guards with "'", and writes "'" for an absent one."""
     if cell == "'":
         return MISSING
+    if cell.startswith(BAD_MARK):
+        return BadCell(cell.removeprefix(BAD_MARK), "still has no value; write one, or empty the cell")
     return cell.removeprefix("'")
 
 

@@ -66,9 +66,14 @@ def is_rejects(name: str, wanted: str) -> bool:
         name: Of the file, such as ``persons.rejects.csv``.
         wanted: ``--format``, or "".
     """
-    path = PurePath(os.path.basename(without_compression(name)))
+    suffix = PurePath(os.path.basename(without_compression(name))).suffix
     is_cells = not wanted or FORMATS[wanted].module == FORMATS[DEFAULT_FORMAT].module
-    return not is_cells and path.stem.lower().endswith(".rejects") and path.suffix not in FORMATS[wanted].suffixes
+    return not is_cells and names_rejects(name) and suffix not in FORMATS[wanted].suffixes
+
+
+def names_rejects(name: str) -> bool:
+    """Whether the name of a file is that of rejects, such as ``persons.rejects.csv``."""
+    return PurePath(os.path.basename(without_compression(name))).stem.lower().endswith(".rejects")
 
 
 def check_options(name: str, options: SyncOptions) -> None:

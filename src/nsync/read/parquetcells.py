@@ -6,11 +6,13 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
 from nsync.read.formats import optional
 from nsync.read.records import text_of
+from nsync.rows import BadCell
 
 pa: Any = optional("pyarrow", "parquet")
 _compute: Any = optional("pyarrow.compute", "parquet")
@@ -107,10 +109,13 @@ def _floats(column: Any) -> Cells:
     """Give whole numbers as such: a data frame holds a column of them as floats if one of them is missing."""
     if _types.is_float32(column.type):  # 0.1 is meant, and not 0.10000000149011612
         column = column.cast(pa.string()).cast(pa.float64())
-    return [
-        int(value) if value is not None and value.is_integer() and -_WHOLE <= value <= _WHOLE else value
-        for value in column.to_pylist()
-    ]
+    return [value if value is None else _float(value) for value in column.to_pylist()]
+
+
+def _float(value: float) -> Any:
+    if not isfinite(value):  # as a key or a text it would pass for a value, and be the same for many rows
+        return BadCell(str(value), "is no number; leave the cell empty where there is none")
+    return int(value) if value.is_integer() and -_WHOLE <= value <= _WHOLE else value
 
 
 def _decimals(column: Any) -> Cells:

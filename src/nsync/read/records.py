@@ -28,7 +28,7 @@ _MOMENTS: Final = frozenset({datetime.date, datetime.time, datetime.datetime})
 _QUOTED: Final = ('"', "\r", "\0")  # what a cell of plain text cannot hold, beside newlines and the delimiter
 _INDENTED: Final = re.compile(r"\n\s")  # found fast, since it begins with a plain character; the delimiter is a blank
 _BLANK_LINE: Final = re.compile(r"^[^\S\n]*+\n", re.MULTILINE)
-_REJECTS: Final = Dialect("utf-8", ",", "\n", is_rejects=False)  # rejects of any format are CSV
+_REJECTS: Final = Dialect("utf-8-sig", ",", "\n", is_rejects=False)  # rejects of any format are CSV
 
 
 class RecordSource(ABC):

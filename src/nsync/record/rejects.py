@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from nsync.packing import without_compression
 from nsync.places import file_name
 from nsync.record.files import check_folder, check_target, guard
 from nsync.record.report import Report
-from nsync.rows import MISSING, REJECTS_COLUMNS, Row
+from nsync.rows import BAD_MARK, MISSING, REJECTS_COLUMNS, BadCell, Row
 
 _CELLS: Final = (".csv", ".tsv", ".tab", ".txt")  # suffixes of what rejects are: rows of cells, whatever the source is
 _ABSENT: Final = "'"  # what stands for an absent cell: no other cell is written like this
@@ -105,13 +106,23 @@ def _cells(row: Row, problem: Problem, width: int, header_width: int) -> Iterato
         width: Columns of the source without those that an earlier run of nsync added.
         header_width: With them. Cells beyond are extra, and come last: the row fails again until they are gone.
     """
-    for value in row.values[:width]:
-        yield _ABSENT if value is MISSING else guard("" if value is None else str(value))
+    yield from map(_written, row.values[:width])
     yield str(row.number)
     yield problem.code
     yield guard(problem.message)
     for value in row.values[header_width:]:
         yield guard(str(value))
+
+
+def _written(value: object) -> str:
+    """Write a cell so that it is read again as what it was."""
+    if value is MISSING:
+        return _ABSENT
+    if isinstance(value, BadCell):  # whoever does not mend it must not have its text for a value
+        return f"{BAD_MARK}{value.text}"
+    if isinstance(value, float | Decimal):  # numbers stay numbers only where texts have decimal commas
+        return guard(f"{Decimal(str(value)):f}".replace(".", ","))
+    return guard("" if value is None else str(value))
 
 
 def _record(cells: Sequence[str], delimiter: str) -> str:
