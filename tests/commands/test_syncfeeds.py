@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.core import mail
 from django.core.checks import run_checks
+from django.core.mail import EmailMessage
 from django.test import override_settings
 
 from nsync.models import Run
 from tests.commands.conftest import Ran
+from tests.commands.test_notify import ADMINS
 from tests.testapp.models import House, Person, Room, Tag
 
 Command = Callable[..., Ran]
@@ -169,13 +170,13 @@ def test_what_goes_with_one_run_is_refused(command: Command, option: tuple[str, 
     assert command("syncfeeds", *option).code == 2
 
 
-def test_the_admins_are_told_of_all_feeds_that_failed(command: Command) -> None:
+def test_the_admins_are_told_of_all_feeds_that_failed(command: Command, mailoutbox: list[EmailMessage]) -> None:
     Path("persons.csv").write_text("action_flags,match_on,employee_id,age\ncu*,employee_id,E1,old\n")
 
-    with override_settings(ADMINS=[("A", "a@example.com")]):
+    with override_settings(ADMINS=ADMINS):
         command("syncfeeds", "--notify")
 
-    (message,) = mail.outbox
+    (message,) = mailoutbox
     assert message.subject == "[Django] syncfeeds: 1 of 4 feeds failed, 2 did not run (exit code 1)"
     assert "skipped: it refers to persons" in message.body
     assert "persons.csv:2 invalid-integer" in message.body

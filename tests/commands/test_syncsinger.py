@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core import mail
+from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from nsync.models import ExternalKeyMapping, Run
 from tests.commands.conftest import ROOT, Project, Ran
+from tests.commands.test_notify import ADMINS
 from tests.doc_blocks import parse
 from tests.test_locks import held
 from tests.testapp.models import House, Person
@@ -464,7 +465,7 @@ def test_failed_records_are_kept_in_a_folder(tap: Tap) -> None:
     assert (ran.code, states(ran), people()) == (3, [1], {"1": "Ann"})
     names = ["persons.rejects.csv", "persons.report.json", "persons_2.rejects.csv", "persons_2.report.json"]
     assert sorted(path.name for path in Path("bad").iterdir()) == names
-    header, row = Path("bad/persons.rejects.csv").read_text().splitlines()
+    header, row = Path("bad/persons.rejects.csv").read_text("utf-8-sig").splitlines()
     assert header == "nr,name,boss,age,nsync_line,nsync_code,nsync_message"
     assert row.startswith("2,Ann,',1000000000000,3,")
     assert "bad/persons.rejects.csv" in ran.err
@@ -537,14 +538,14 @@ def test_a_dry_run_ends_as_the_run_would(tap: Tap) -> None:
     assert not Run.objects.exists()
 
 
-def test_the_admins_are_told(tap: Tap) -> None:
+def test_the_admins_are_told(tap: Tap, mailoutbox: list[EmailMessage]) -> None:
     given = (PERSONS, person("1"), state(1), person("2", age=10**12))
 
-    with override_settings(ADMINS=[("A", "a@example.com")]):
+    with override_settings(ADMINS=ADMINS):
         tap(*given, options=("--notify", "--commit-after", "0"))
         tap(PERSONS, options=("--notify",))
 
-    (message,) = mail.outbox
+    (message,) = mailoutbox
     assert message.subject == "[Django] syncsinger HR: applied in part (exit code 3)"
     assert "persons:4 [age]" in message.body
     assert "persons → testapp.Person (system HR): 2 records in 2 runs: 1 created, 1 failed" in message.body

@@ -96,7 +96,9 @@ def _relations(model: type[Model]) -> Iterator[_Relation]:
     for field in model._meta.get_fields():
         related: Any = field.related_model
         if isinstance(related, type):
-            yield _Relation(field.name, concrete_model(related), field.concrete)
+            # A many-to-many field has no column, and Django 6.1 does not call it concrete.
+            is_own = field.concrete or (bool(field.many_to_many) and not field.auto_created)
+            yield _Relation(field.name, concrete_model(related), is_own)
             if hasattr(field, "get_accessor_name"):
                 yield _Relation(str(field.get_accessor_name()), concrete_model(related), False)
             elif field.concrete and hasattr(field, "attname"):
