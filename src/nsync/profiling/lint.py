@@ -198,7 +198,7 @@ class _Lint:
     def _note_uniques(self) -> None:
         for shared in self._uniques.shared():
             for number, repeat in enumerate(shared.examples):
-                count = 0 if number else shared.count
+                count = 0 if number else shared.values
                 example = _repeated(repeat)
                 self._notebook.note(shared.header, "repeated-unique", example, is_error=shared.is_sure, count=count)
 

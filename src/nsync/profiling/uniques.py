@@ -61,7 +61,7 @@ class Shared(NamedTuple):
 
     header: str
     is_sure: bool  # all but one would fail
-    count: int  # values
+    values: int  # how many
     examples: list[Repeat]
 
 
