@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 
 import nsync
 from nsync import Input, SyncOptions
@@ -147,6 +148,13 @@ def test_unique_values_that_move_between_objects_are_only_to_be_looked_at() -> N
     assert [(one.code, one.is_error) for one in found.findings] == [("repeated-key", False), ("repeated-unique", False)]
 
 
+def test_unique_values_of_rows_with_and_without_a_key_are_only_to_be_looked_at() -> None:
+    """They may be of one object."""
+    found, _ = _both("Node", "k,code,name\nmapped,kid,x\n,kid,Kid\n", {"match_on": "name"})
+
+    assert ("code", "repeated-unique", False) in [(one.column, one.code, one.is_error) for one in found.findings]
+
+
 def test_a_file_that_says_nowhere_what_rows_ask_for_is_refused(command: Command) -> None:
     """F1: the rest is looked at all the same."""
     _put("employee_id,age\n1,old\n")
@@ -177,3 +185,25 @@ def test_columns_that_are_matched_by_are_called_as_the_file_calls_them() -> None
     found, _ = _both("Person", text, given)
 
     assert ("Vorname, Nachname", "repeated-match") in [(one.column, one.code) for one in found.findings]
+
+
+def test_rows_in_doubt_are_asked_for_in_a_few_queries_and_nothing_is_written(
+    django_assert_max_num_queries: Callable[..., Any],
+) -> None:
+    """Not even a content type, which asking for mappings could make."""
+    ContentType.objects.filter(app_label="testapp").delete()
+    ContentType.objects.clear_cache()
+    text = "".join(f"{number},,gone\n" for number in range(3_000))
+    source = Input(_put(f"k,code,parent=>external_key\n{text}"), "testapp.Node", "HR")
+
+    with django_assert_max_num_queries(30):
+        found = lint(source, _options(match_on="code", action_flags="u*", on_missing_reference="error"))
+
+    assert found.failing == 3_000
+    assert not ContentType.objects.filter(app_label="testapp").exists()
+
+
+def test_what_a_run_refuses_for_the_objects_of_the_database_is_left_to_a_dry_run() -> None:
+    found, failed = _both("Node", "k,code,name\n1,root,x\n", {})
+
+    assert (found.failing, failed) == (0, 1)

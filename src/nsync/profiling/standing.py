@@ -35,6 +35,7 @@ class Standing:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._together = Together(resolver)
+        self._mapped: dict[type[Model], bool] = {}
 
     def of(self, actions: Sequence[Action]) -> list[Stand]:
         """Say of each action what there is."""
@@ -60,7 +61,9 @@ class Standing:
 
     def has_mappings(self, model: type[Model]) -> bool:
         """Whether there can be mappings: without a content type there is none, and to ask for one would make it."""
-        return bool(self._resolver.identities.known_content_type(model))
+        if model not in self._mapped:  # Django remembers only content types that there are
+            self._mapped[model] = bool(self._resolver.identities.known_content_type(model))
+        return self._mapped[model]
 
 
 def _stand(questions: Sequence[Question], answers: Answers) -> Stand:

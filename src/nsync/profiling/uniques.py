@@ -37,11 +37,11 @@ _ADD: Final = "INSERT OR IGNORE INTO unique_values VALUES (?, ?, ?, ?, ?, ?, ?, 
 # object stands in several rows, the value may have been another's before.
 _SHARE: Final = """
 INSERT INTO shared_values
-SELECT field, value, min(line), max(line), count(*), min(creates) AND NOT EXISTS (
+SELECT field, value, min(line), max(line), count(*), min(creates) AND min(kind) = max(kind) AND NOT EXISTS (
     SELECT 1 FROM unique_values AS one JOIN seen ON seen.kind = one.kind AND seen.value = one.identity
     WHERE one.field = unique_values.field AND one.value = unique_values.value AND seen.times > 1
 ) FROM unique_values GROUP BY field, value
-HAVING count(*) > 1 AND min(kind) = max(kind) AND count(DISTINCT identity) > 1
+HAVING count(*) > 1 AND count(DISTINCT identity) > 1
 AND (count(DISTINCT matched) > 1 OR length(max(matched)) = 0)
 """
 _FAILED: Final = """
