@@ -48,6 +48,14 @@ def is_place(source: object) -> bool:
     return bool(scheme_of(source) or storage_of(source) or query_of(source))
 
 
+def pattern_sign(source: str) -> str:
+    """Give the sign that makes the name of a file in a storage, or the path of a URL, look like a pattern; "": none."""
+    if scheme_of(source):
+        return next((sign for sign in "*[" if sign in _path(source)), "")
+    storage = storage_of(source)
+    return next((sign for sign in "*?[" if sign in storage.rest), "") if storage else ""
+
+
 def file_name(name: str) -> str:
     """Give the name of a file without its folders: of a URL, without what follows its path; of a query, one for it."""
     if scheme_of(name):

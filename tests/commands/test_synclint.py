@@ -98,7 +98,7 @@ def test_keys_and_matches_that_stand_twice_are_to_be_looked_at(command: Command)
 
     assert ran.code == 0
     assert "Nr: repeated-key: 1 value" in lines(ran)
-    assert "employee_id: repeated-match: 1 value" in lines(ran)
+    assert "Nr: repeated-match: 1 value" in lines(ran)
     assert lines(ran).count("line 2: '1': 3 times, the last time in line 5") == 2
     assert command("synclint", "persons", "--fail-on", "warning").code == 1
 

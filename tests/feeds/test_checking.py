@@ -176,3 +176,25 @@ def test_no_options_are_refused_with_which_there_is_a_header(
         assume(False)
 
     check_columns(House, options, "HR")
+
+
+@pytest.mark.parametrize(
+    ("files", "sign"),
+    [
+        ("storage:default:in/persons*.csv", "*"),
+        ("storage:default:in/persons-?.csv", "?"),
+        ("storage:default:in/[ab].csv", "["),
+        ("https://example.org/in/persons*.csv", "*"),
+        ("sftp://[::1]/in/[ab].csv", "["),
+        ("https://example.org/export?fields=*", ""),
+        ("https://[::1]/persons.csv", ""),
+        ("sql+default:SELECT * FROM persons", ""),
+        ("storage:default:in/persons.csv", ""),
+        ("in/persons*.csv", ""),
+    ],
+)
+def test_a_pattern_where_none_is_followed_is_told(tmp_path: Path, files: str, sign: str) -> None:
+    _, told = read(tmp_path, f'action_flags = "cu*"\nmatch_on = "employee_id"\nfiles = "{files}"')
+
+    wanted = f"6: [feeds.x] files: {sign} stands for no other signs here"
+    assert [one[: len(wanted)] for one in told] == [wanted] * bool(sign)

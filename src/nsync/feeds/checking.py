@@ -25,7 +25,7 @@ from nsync.feeds.files import root_of
 from nsync.feeds.reading import FeedFile, FeedProblem
 from nsync.opening import find_model
 from nsync.options import contradiction
-from nsync.places import is_place
+from nsync.places import is_place, pattern_sign
 from nsync.policies import load_policy
 
 _AS_OPTION = "--"
@@ -58,6 +58,9 @@ def check_feed(file: FeedFile, feed: Feed) -> Iterator[FeedProblem]:
     if feed.all_files and not feed.files:
         yield file.problem(feed.name, "all_files without files", "Say which files are meant.", "all_files")
     yield from _check_folders(file, feed)
+    if sign := pattern_sign(feed.files or ""):
+        message = f"files: {sign} stands for no other signs here: the source is fetched by its name"
+        yield file.problem(feed.name, message, "Write the whole name; patterns are for local files.", "files")
     try:
         model = find_model(feed.model)
     except ConfigError as error:

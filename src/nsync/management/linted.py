@@ -11,7 +11,7 @@ from nsync.record.text import plain
 _SHOWN: Final = 24  # characters of the least and the greatest value
 _TITLES: Final = ("Column", "is", "filled", "distinct", "least", "greatest", "longest")
 _TO_THE_RIGHT: Final = frozenset({"filled", "distinct", "longest"})
-_OF_VALUES: Final = frozenset({"repeated-key", "repeated-match"})
+_OF_VALUES: Final = frozenset({"repeated-key", "repeated-match", "repeated-unique"})
 
 
 def linted_told(found: Linted) -> Iterator[str]:

@@ -127,3 +127,17 @@ def _meanings(header: Sequence[str], layout: Layout) -> list[str]:
         if not found[position]:
             found[position]["left out" if name in dropped else "ignored"] = None
     return [", ".join(meanings) for meanings in found]
+
+
+def key_columns(layout: Layout) -> str:
+    """Give the headers of the columns that hold the key."""
+    return ", ".join(layout.key.names.headers) if layout.key else ""
+
+
+def match_columns(layout: Layout) -> str:
+    """Give the headers of the columns that are matched by; of the column that names them, if there is one."""
+    if layout.match_on is not None:
+        return "match_on"
+    words = (layout.options.match_on or "").split()
+    operands = [layout.operands[word] for word in words if word in layout.operands]
+    return ", ".join(dict.fromkeys(operand.header for operand in operands)) or "match_on"

@@ -13,15 +13,21 @@ from nsync.decode.decoder import Decoder
 from nsync.decode.keys import nearest, split_key
 from nsync.decode.layout import Layout
 from nsync.errors import ConfigError, HeaderError, RowError, SourceError
+from nsync.identities import Identities
 from nsync.opening import Input, choose_database, find_model, system_names
 from nsync.options import SyncOptions
-from nsync.profiling import referring, repeats
-from nsync.profiling.cells import Cells
+from nsync.plan.resolve import Resolver
+from nsync.profiling import doubts, failing, referring, repeats, uniques
+from nsync.profiling.cells import Cells, key_columns, match_columns
+from nsync.profiling.doubts import Doubts
+from nsync.profiling.failing import Failing
 from nsync.profiling.findings import Example, Linted, Notebook
-from nsync.profiling.needed import Needed, unidentified
+from nsync.profiling.needed import NO_COLUMN, Needed, unidentified
 from nsync.profiling.referring import Referring
-from nsync.profiling.repeats import KEY, MATCH, Repeats
+from nsync.profiling.repeats import KEY, MATCH, Repeat, Repeats
 from nsync.profiling.sources import opened
+from nsync.profiling.standing import Standing
+from nsync.profiling.uniques import Uniques
 from nsync.read.base import Source
 from nsync.rows import Row
 from nsync.spool import open_spool
@@ -63,6 +69,8 @@ def _fitting(options: SyncOptions, header: Sequence[str], notebook: Notebook) ->
     """Note columns that are gone or new (rule C2), and give options that do without them, so that all can be read."""
     flags = options.action_flags
     if flags is None and options.action_flags_column not in header:
+        message = "no such column, and nothing else says what the rows ask for; give --action-flags 'cu*', for instance"
+        notebook.note(options.action_flags_column, "missing-column", Example(1, "", message), is_error=True, count=0)
         flags = "cu*"  # all that rows may ask for is looked at
     options = replace(options, action_flags=flags)
     if options.contract == "any":
@@ -98,14 +106,21 @@ class _Lint:
         self._source = source
         self._layout = layout
         self._notebook = notebook
-        spool = open_spool(repeats.SCHEMA + referring.SCHEMA)
+        spool = open_spool("".join(room.SCHEMA for room in (repeats, failing, uniques, doubts, referring)))
+        resolver = Resolver(Identities(using), {}) if using else None
         self._decoder = Decoder(layout)
         self._cells = Cells(source.header, layout)
         self._needed = Needed(layout)
-        self._creates = False  # any row
+        self._updates = False  # any row that creates and updates
+        self._failing = Failing(spool)
         self._repeats = Repeats(spool)
-        self._referring = Referring(layout, using, spool, self._repeats) if using and layout.relations else None
-        self._rows = self._failing = 0
+        self._uniques = Uniques(layout, spool, self._failing)
+        standing = Standing(resolver) if resolver else None
+        self._doubts = Doubts(self._needed, standing, self._repeats, spool, notebook, self._failing)
+        self._referring: Referring | None = None
+        if resolver and layout.relations:
+            self._referring = Referring(layout, resolver, spool, self._repeats, self._failing)
+        self._rows = 0
 
     def result(self) -> Linted:
         """Read the source, and give what is found."""
@@ -117,7 +132,9 @@ class _Lint:
             _, _, number = error.args
             self._notebook.note("", "unreadable", Example(number, "", str(error)), is_error=True, count=0)
         self._note_columns()
+        self._doubts.note()
         self._note_repeats()
+        self._note_uniques()
         self._note_references()
         layout = self._layout
         passed_over = [f"{note.column}: {note.message}" for note in layout.notes if note.code not in _DOUBTFUL]
@@ -126,7 +143,7 @@ class _Lint:
             layout.model._meta.label,
             layout.system,
             self._rows,
-            self._failing,
+            self._failing.count(),
             (*self._source.notes, *passed_over),
             self._cells.seen(),
             self._notebook.findings(),
@@ -138,13 +155,13 @@ class _Lint:
         if action is None:
             return
         if problem := unidentified(action):
-            self._failing += 1
+            self._failing.add(place.ordinal)
             self._notebook.note("", problem.code, Example(row.number, "", problem.message), is_error=True)
-        self._creates |= action.flags.create
-        for header in self._needed.missing(action) if action.flags.create else ():
-            example = Example(row.number, "", "empty: an object that is there keeps its value, and none can be made")
-            self._notebook.note(header, "required", example, is_error=False)
+            return
+        self._updates |= action.flags.create and action.flags.update
+        self._doubts.add(action)
         self._repeats.add(action)
+        self._uniques.add(action)
         if self._referring is not None:
             self._referring.add(action)
 
@@ -153,7 +170,7 @@ class _Lint:
         try:
             actions = self._decoder.decode(row, place)
         except RowError as error:
-            self._failing += 1
+            self._failing.add(place.ordinal)
             for problem in error.problems:
                 example = Example(row.number, problem.value, problem.message)
                 self._notebook.note(problem.column, problem.code, example, is_error=True)
@@ -167,29 +184,32 @@ class _Lint:
             if note.code in _DOUBTFUL:
                 example = Example(1, "", note.message)
                 self._notebook.note(note.column, note.code, example, is_error=False, count=0)
-
-        for name in self._needed.absent if self._creates else ():
-            example = Example(1, "", "no column has it, and no object can be made without it")
-            self._notebook.note(name, "required", example, is_error=False, count=0)
+        for name in self._needed.absent if self._updates else ():
+            self._notebook.note(name, "required", Example(1, "", NO_COLUMN), is_error=False, count=0)
 
     def _note_repeats(self) -> None:
-        key = self._layout.key
-        columns = {KEY: ", ".join(key.names.headers) if key else "", MATCH: self._layout.options.match_on or "match_on"}
+        columns = {KEY: key_columns(self._layout), MATCH: match_columns(self._layout)}
         for kind, code in _REPEATED:
             for number, repeat in enumerate(self._repeats.examples(kind)):
-                times = "twice" if repeat.times == 2 else f"{repeat.times:,} times"
-                message = f"{times}, the last time in line {repeat.last}"
-                example = Example(repeat.first, repeat.value[:_SHOWN], message)
+                example = _repeated(repeat)
                 count = 0 if number else self._repeats.count(kind)
                 self._notebook.note(columns[kind], code, example, is_error=False, count=count)
 
+    def _note_uniques(self) -> None:
+        for shared in self._uniques.shared():
+            for number, repeat in enumerate(shared.examples):
+                count = 0 if number else shared.values
+                example = _repeated(repeat)
+                self._notebook.note(shared.header, "repeated-unique", example, is_error=shared.is_sure, count=count)
+
     def _note_references(self) -> None:
-        if self._referring is None:
-            return
-        is_refused = self._layout.options.on_missing_reference == "error"
-        for unfound in self._referring.unfound():
+        for unfound in self._referring.unfound() if self._referring is not None else ():
             code = "ambiguous-reference" if unfound.is_ambiguous else "missing-reference"
-            is_error = is_refused or unfound.relation.is_required
             for number, example in enumerate(unfound.examples):
                 count = 0 if number else unfound.count
-                self._notebook.note(unfound.column, code, example, is_error=is_error, count=count)
+                self._notebook.note(unfound.column, code, example, is_error=unfound.is_error, count=count)
+
+
+def _repeated(repeat: Repeat) -> Example:
+    times = "twice" if repeat.times == 2 else f"{repeat.times:,} times"
+    return Example(repeat.first, repeat.value[:_SHOWN], f"{times}, the last time in line {repeat.last}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from nsync.actions import EMPTY, Action
 from nsync.decode.layout import Layout
 from nsync.errors import Problem
 from nsync.fields import concrete_model, fills_itself, has_db_default, is_numbered_key, is_parent_link, is_text
+
+NO_COLUMN: Final = "no column has it, and no object can be made without it"
 
 
 def is_needed(field: Any) -> bool:
@@ -29,21 +31,29 @@ class Needed:
         # A property may set any field, and so fill these.
         self.absent = [] if layout.properties else [one.name for name, one in needed.items() if name not in given]
 
-    def missing(self, action: Action) -> Iterator[str]:
-        """Give the headers of empty cells without which a row cannot become an object."""
+    def missing(self, action: Action) -> Iterator[tuple[str, str]]:
+        """Give the headers of empty cells without which a row cannot become an object; and fields without a column."""
+        empty = "empty, and no object can be made without it"
         for attname, header in self._columns.items():
             if action.values.get(attname, EMPTY) is EMPTY:
-                yield header
+                yield header, empty
         if self._relations:
             named = [reference.relation for reference in action.references]
-            yield from (", ".join(relation.columns) for relation in self._relations if relation not in named)
+            yield from ((", ".join(relation.columns), empty) for relation in self._relations if relation not in named)
+        if not action.flags.update:  # of others it is said once, of the file
+            yield from ((name, NO_COLUMN) for name in self.absent)
 
 
 def unidentified(action: Action) -> Problem | None:
-    """Say why a row that has no key means no object (rules I3, I5); None if it means one."""
-    is_idle = action.flags.delete and not action.flags.force  # it needs a key, and else does nothing (rule A6)
-    if action.key or action.match is not None or is_idle:
+    """Say why a row that has no key means no object (rules I3, I5, A6); None if it means one."""
+    if action.key or action.match is not None:
         return None
     if action.is_match_empty:
         return Problem("empty-match", "all values to match by are empty, and there is no key")
     return Problem("no-identity", "neither a key nor a match")
+
+
+def needs_mapping(action: Action) -> bool:
+    """Whether a row means an object only if its key is mapped (rules I3, A5)."""
+    is_released = action.flags.delete and not action.flags.force
+    return bool(action.key) and action.is_match_empty and not action.flags.create and not is_released

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from nsync.actions import EMPTY, Action, Combined, Match
+from nsync.actions import EMPTY, Action, Combined, Match, Operand
 from nsync.profiling.findings import MOST_EXAMPLES
 from nsync.spool import Spool
 
 KEY: Final = 0  # kinds of values; those from FIRST_FIELD on are values of fields
 MATCH: Final = 1
-FIRST_FIELD: Final = 2
+MAPPED: Final = 2  # keys that rows map to objects
+FIRST_FIELD: Final = 3
 
 # On disk beyond some megabytes; nothing of it outlives the process.
 SCHEMA: Final = """
@@ -26,6 +27,7 @@ INSERT INTO seen VALUES (?, ?, ?, ?, 1)
 ON CONFLICT (kind, value) DO UPDATE SET last = excluded.last, times = times + 1
 """
 _REPEATED: Final = "SELECT value, first, last, times FROM seen WHERE kind = ? AND times > 1 ORDER BY first LIMIT ?"
+_HAS: Final = "SELECT 1 FROM seen WHERE kind = ? AND value = ? AND times >= ?"
 
 
 class Repeat(NamedTuple):
@@ -49,7 +51,14 @@ class Repeats:
         if action.key:
             self.hold(KEY, action.key, line)
         if action.match is not None:
-            self.hold(MATCH, ", ".join(_values(action.match)), line)
+            self.hold(MATCH, text_of_match(action.match), line)
+
+    def has(self, action: Action, times: int = 1) -> bool:
+        """Whether the key or the match of a row was noted so many times."""
+        found = [(KEY, action.key)] if action.key else []
+        if action.match is not None:
+            found.append((MATCH, text_of_match(action.match)))
+        return any(self._spool.execute(_HAS, (kind, pack_text(value), times)).fetchone() for kind, value in found)
 
     def hold(self, kind: int, value: str, line: int) -> None:
         """Note a value; raises TransientError if the disk is full."""
@@ -84,12 +93,15 @@ def text_of_value(value: object) -> str:
     return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
 
 
-def _values(match: Match) -> Iterator[str]:
-    """Give the values that a match compares with, from left to right."""
+def text_of_match(match: Match | None) -> str:
+    """Give the values that a match compares with, from left to right; "" if there is none."""
+    return ", ".join(lookup.key if lookup else text_of_value(one.value) for one, lookup in operands_of(match))
+
+
+def operands_of(match: Match | None) -> Iterator[Operand]:
+    """Give the leaves of a match, from left to right."""
     if isinstance(match, Combined):
         for node in match.nodes:
-            yield from _values(node)
-    elif match.lookup is not None:
-        yield match.lookup.key
-    else:
-        yield text_of_value(match.condition.value)
+            yield from operands_of(node)
+    elif match is not None:
+        yield match

@@ -49,7 +49,7 @@ class Command(HistoryCommand):
         for action in parser._actions:
             if action.dest in (*OPTION_KEYS, "map"):
                 action.default = SUPPRESS
-        text = "Look in the database for what the rows refer to. Default: yes."
+        text = "Look in the database for what the rows mean and refer to. Default: yes."
         add_switch(group, "references", True, text)
         group.add_argument(
             "--fail-on",
