@@ -27,8 +27,8 @@ BREAKS = "tests.commands.policies.BreaksItsBoundary"
 ADMINS: list[Any] = ["us@example.com"] if django.VERSION >= (6, 0) else [("Night watch", "us@example.com")]
 
 # From Django 6.1 on MAILERS says what EMAIL_BACKEND did, and still does with a warning.
-_OLD_SETTING = pytest.mark.filterwarnings("ignore:.*(MAILERS|EMAIL_BACKEND|EMAIL_):")
-pytestmark = _OLD_SETTING
+OLD_SETTING = pytest.mark.filterwarnings("ignore:.*(MAILERS|EMAIL_BACKEND|EMAIL_):")
+pytestmark = OLD_SETTING
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from nsync.models import Run
 from tests.commands.conftest import Ran
-from tests.commands.test_notify import ADMINS
+from tests.commands.test_notify import ADMINS, OLD_SETTING
 from tests.testapp.models import House, Person, Room, Tag
 
 Command = Callable[..., Ran]
@@ -170,6 +170,7 @@ def test_what_goes_with_one_run_is_refused(command: Command, option: tuple[str, 
     assert command("syncfeeds", *option).code == 2
 
 
+@OLD_SETTING
 def test_the_admins_are_told_of_all_feeds_that_failed(command: Command, mailoutbox: list[EmailMessage]) -> None:
     Path("persons.csv").write_text("action_flags,match_on,employee_id,age\ncu*,employee_id,E1,old\n")
 

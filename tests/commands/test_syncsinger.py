@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from nsync.models import ExternalKeyMapping, Run
 from tests.commands.conftest import ROOT, Project, Ran
-from tests.commands.test_notify import ADMINS
+from tests.commands.test_notify import ADMINS, OLD_SETTING
 from tests.doc_blocks import parse
 from tests.test_locks import held
 from tests.testapp.models import House, Person
@@ -538,6 +538,7 @@ def test_a_dry_run_ends_as_the_run_would(tap: Tap) -> None:
     assert not Run.objects.exists()
 
 
+@OLD_SETTING
 def test_the_admins_are_told(tap: Tap, mailoutbox: list[EmailMessage]) -> None:
     given = (PERSONS, person("1"), state(1), person("2", age=10**12))
 
