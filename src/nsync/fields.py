@@ -45,6 +45,11 @@ def concrete_model(model: type[models.Model]) -> type[models.Model]:
     return concrete
 
 
+def are_kin(model: type[models.Model], other: type[models.Model]) -> bool:
+    """Whether objects of one model can be objects of the other: it is the same, a parent or a child."""
+    return issubclass(model, other) or issubclass(other, model)
+
+
 @cache
 def attnames(model: type[models.Model]) -> tuple[str, ...]:
     """Give the attribute names of all columns of a model, inherited ones too, in the order of ``_meta``."""

@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Model
 
 from nsync.changes import Change, ChangeKind, New
-from nsync.fields import field_of, prepared
+from nsync.fields import are_kin, field_of, prepared
 from nsync.models import Checkpoint, ExternalKeyMapping, RecordedChange, RowOutcome, Run
 
 _HISTORY = frozenset({Checkpoint, RecordedChange, RowOutcome, Run})
@@ -176,9 +176,7 @@ def _is_near(model: type[Model], own: Sequence[type[Model]]) -> bool:
     """Whether rows of a model are part of what rows of the source mean: parts by inheritance, mappings and systems."""
     if model in _HISTORY:
         return False
-    return model._meta.app_label in ("nsync", "contenttypes") or any(
-        issubclass(model, one) or issubclass(one, model) for one in own
-    )
+    return model._meta.app_label in ("nsync", "contenttypes") or any(are_kin(model, one) for one in own)
 
 
 def _parsed(sql: str, params: Any) -> Written | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from nsync.feeds.feed import Feed
-from nsync.fields import concrete_model
+from nsync.fields import are_kin, concrete_model
 from nsync.opening import find_model
 
 
@@ -87,7 +87,7 @@ def _needs(feeds: Sequence[Feed]) -> Iterator[_Need]:
             yield from (
                 _Need(feed.name, other, is_named)
                 for other, model in models.items()
-                if other != feed.name and _is_kin(model, related) and not _is_kin(model, own)
+                if other != feed.name and are_kin(model, related) and not are_kin(model, own)
             )
 
 
@@ -130,7 +130,3 @@ def _models_of(model: type[Model], name: str) -> Iterator[type[Model]]:
 def _may_hold_others(feed: Feed) -> bool:
     """Whether a file may have columns that the feed does not name."""
     return feed.options.contract != "exact" and not feed.options.only_columns and not feed.options.header
-
-
-def _is_kin(model: type[Model], related: type[Model]) -> bool:
-    return issubclass(model, related) or issubclass(related, model)

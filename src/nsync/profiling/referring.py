@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Model
-
 from nsync.actions import Action, Lookup, Relation
 from nsync.decode.layout import Layout
 from nsync.decode.references import RelationColumns
 from nsync.errors import RowError
-from nsync.fields import concrete_model
+from nsync.fields import are_kin, concrete_model
 from nsync.plan.resolve import Answers, Resolver
 from nsync.plan.state import Found
 from nsync.plan.together import Together
@@ -109,7 +107,7 @@ class Referring:
         self._refers_to_keys = any(
             column.path is None
             and column.system == layout.system
-            and _is_kin(self._model, group.relation.related_model)
+            and are_kin(self._model, group.relation.related_model)
             for group in layout.relations
             for column in group.columns
         )
@@ -209,7 +207,7 @@ class Referring:
             The kind and the value that are noted of its rows, None and None if none is; and whether what is not found
             so is not in the file.
         """
-        if not _is_kin(self._model, lookup.model):
+        if not are_kin(self._model, lookup.model):
             return None, None, True
         if lookup.key and not lookup.conditions:
             is_own = lookup.system == self._own_keys
@@ -249,14 +247,10 @@ def _written_names(layout: Layout) -> frozenset[str]:
 def _path_to_own(layout: Layout, group: RelationColumns) -> str:
     """Give the field of the file's own model by which a relation refers to it; "" if it does otherwise."""
     path = group.columns[0].path
-    is_own = _is_kin(concrete_model(layout.model), group.relation.related_model)
+    is_own = are_kin(concrete_model(layout.model), group.relation.related_model)
     if not is_own or path is None or len(group.columns) > 1 or "__" in path.fields:
         return ""
     return path.fields
-
-
-def _is_kin(model: type[Model], related: type[Model]) -> bool:
-    return issubclass(model, related) or issubclass(related, model)
 
 
 def _text_of(lookup: Lookup) -> str:
