@@ -13,7 +13,7 @@ from nsync.errors import SourceError
 from nsync.options import SyncOptions
 from nsync.read.jsonrecords import cells_of, decoder
 from nsync.read.records import RecordSource, is_blank
-from nsync.read.streams import BUFFER_SIZE, Content
+from nsync.read.streams import BUFFER_SIZE, Content, SharedReader
 from nsync.rows import MISSING, BadCell
 
 DELETED_AT: Final = "_sdc_deleted_at"  # a tap that reads a log sets it in records of what was deleted
@@ -162,7 +162,7 @@ class Spool:
             self._file.flush()
         except OSError as error:
             raise self._no_room(error) from error
-        return cast(BinaryIO, io.BufferedReader(_Pass(self), BUFFER_SIZE))
+        return cast(BinaryIO, io.BufferedReader(SharedReader(self), BUFFER_SIZE))
 
     def position(self, stream: BinaryIO) -> int:
         """Give the bytes that a pass has read."""
@@ -183,25 +183,10 @@ class Spool:
         buffer[: len(part)] = part
         return len(part)
 
+    def copy_all(self) -> int:
+        """All of it is there."""
+        return self.size
+
     def _no_room(self, error: OSError) -> SourceError:
         where = f"cannot be kept in {tempfile.gettempdir()} ({error.strerror or error})"
         return SourceError(f"{where}; set TMPDIR to a folder with room", self.name)
-
-
-class _Pass(io.RawIOBase):
-    """One pass over a file that several passes share: it keeps a position of its own."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._offset = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = self._spool.read_into(memoryview(buffer), self._offset)
-        self._offset += count
-        return count
-
-    def tell(self) -> int:
-        return self._offset

@@ -147,7 +147,7 @@ class SpooledContent:
 
     def open(self) -> BinaryIO:
         """Start a pass at the first byte."""
-        return cast(BinaryIO, io.BufferedReader(_SharedReader(self), BUFFER_SIZE))
+        return cast(BinaryIO, io.BufferedReader(SharedReader(self), BUFFER_SIZE))
 
     @property
     def packed(self) -> Content:
@@ -218,20 +218,33 @@ class SpooledContent:
             raise no_room(error, self.name) from error
 
 
-class _SharedReader(io.RawIOBase):
+class SharedContent(Protocol):
+    """A copy of which any part can be read at any time."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Give bytes from an offset on, and how many."""
+
+    def copy_all(self) -> int:
+        """Make the copy whole; give the number of all bytes."""
+
+
+class SharedReader(io.RawIOBase):
     """One pass over a copy that several passes share: it keeps a position of its own."""
 
-    def __init__(self, content: SpooledContent) -> None:
+    def __init__(self, content: SharedContent) -> None:
         self._content = content
         self._offset = 0
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def seekable(self) -> bool:
+        """To any place."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a byte; counted from the end, all is copied first."""
         if whence == io.SEEK_END:
             offset += self._content.copy_all()
         elif whence == io.SEEK_CUR:
@@ -242,11 +255,13 @@ class _SharedReader(io.RawIOBase):
         return self._offset
 
     def readinto(self, buffer: Any) -> int:
+        """Read the next bytes."""
         count = self._content.read_into(memoryview(buffer), self._offset)
         self._offset += count
         return count
 
     def tell(self) -> int:
+        """Give how many bytes lie before."""
         return self._offset
 
 
